@@ -1,0 +1,30 @@
+"""Shared fixtures, and the rule that tests of real data skip where it is missing."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared"
+
+
+def pytest_collection_modifyitems(config, items):
+    if (SHARED_DATA / "eurosat").is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"the real data is not there: {SHARED_DATA}")
+    for item in items:
+        if item.get_closest_marker("shared_data"):
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    return SHARED_DATA
