@@ -1,0 +1,362 @@
+"""Files that are written whole or not at all, locks, checksums and safe unpacking."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tqdm import tqdm
+
+_CHUNK = 1 << 20  # bytes copied at a time
+_BOMB_RATIO = 100  # unpacked to packed; deflate reaches 1032, images about 2
+_BOMB_FLOOR = 100 << 20  # bytes that any archive may unpack to
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path that becomes `path` when the block ends without an error.
+
+    The temporary file has the same name in a hidden folder beside `path`, so that writers that
+    go by the name's ending work. Side files that a writer puts beside it (``.aux.xml``) move
+    along, before the file itself. After an error, and after a killed process at the next call
+    for the same path, nothing of the attempt is left.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write or replace. A symbolic link is followed.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    OSError
+        When `path` cannot be written, the disk is full, or the block wrote nothing.
+    """
+    check_can_write(path)
+    target = Path(os.path.realpath(path))
+    with _private_folder(target) as folder:
+        temporary = folder / target.name
+        yield temporary
+        if not temporary.is_file():
+            raise OSError(f"nothing was written to {path}")
+        written = sorted(folder.iterdir(), key=lambda file: file == temporary)
+        for file in written:
+            _flush_to_disk(file)
+        for file in written:
+            file.replace(target.parent / file.name)
+        _flush_to_disk(target.parent)
+
+
+@contextlib.contextmanager
+def _private_folder(target: Path) -> Iterator[Path]:
+    # The flock tells a folder in use from one that a killed process left.
+    prefix, suffix = f".{target.name[:50]}.", ".partial"
+    for stale in target.parent.glob(f"{_escape(prefix)}*{suffix}"):
+        _remove_if_unused(stale)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems know no flock
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _escape(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
+
+
+def _flush_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def check_can_write(path: str | Path) -> None:
+    """Check, before long work, that a file can be written.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to be written later.
+
+    Raises
+    ------
+    OSError
+        When its folder is missing, is not a folder or cannot be written, or when `path` is a
+        folder itself.
+    """
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if target.is_dir():
+        raise IsADirectoryError(f"cannot write the file {path}: there is a folder of that name")
+    if not folder.exists():
+        above = next(parent for parent in folder.parents if parent.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(f"cannot write {path}: {above} is a file, not a folder")
+        raise FileNotFoundError(
+            f"cannot write {path}: the folder {folder} does not exist; make it first"
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(f"cannot write {path}: {folder} is a file, not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"cannot write {path}: no permission to write in {folder}")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write or replace.
+    value : object
+        What JSON can hold, numpy scalars and arrays, and paths.
+
+    Raises
+    ------
+    ValueError
+        When the value holds something else, NaN or infinity.
+    """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"cannot write {path}: {error}") from error
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+
+    Returns
+    -------
+    object
+        Its value.
+
+    Raises
+    ------
+    OSError
+        When there is no such file or it cannot be read.
+    ValueError
+        When it is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+@contextlib.contextmanager
+def lock(path: str | Path, purpose: str) -> Iterator[None]:
+    """Keep other runs from the same work while the block runs.
+
+    The lock is an flock on ``<path>.lock``: it ends with the process, however that ends, and a
+    lock file that was left behind locks nobody out.
+
+    Parameters
+    ----------
+    path : str or Path
+        File or folder that the work is about; it need not exist, its folder must.
+    purpose : str
+        What the work is, for the other run's message: "writing the map".
+
+    Raises
+    ------
+    OSError
+        When another run holds the lock, or the lock file cannot be made.
+    """
+    lock_file = Path(f"{Path(path)}.lock")
+    check_can_write(lock_file)
+    handle = _take_lock(lock_file, f"another run is {purpose}: {path}; wait until it has finished")
+    try:
+        yield
+    finally:
+        lock_file.unlink(missing_ok=True)  # while it is locked, so that nobody waits on it
+        os.close(handle)
+
+
+def _take_lock(lock_file: Path, message: str) -> int:
+    while True:
+        handle = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same_file(handle, lock_file):
+                return handle
+        except BlockingIOError as error:
+            os.close(handle)
+            raise OSError(message) from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # the former holder removed the file in between: lock the new one
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    return _digest(path, "sha256")
+
+
+def md5(path: str | Path) -> str:
+    """Return the MD5 of a file as hexadecimal digits."""
+    return _digest(path, "md5")
+
+
+def _digest(path: str | Path, algorithm: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def unzip(archive: str | Path, folder: str | Path) -> None:
+    """Unpack a zip archive into a new folder, all of it or nothing.
+
+    Parameters
+    ----------
+    archive : str or Path
+        Zip file; it is not trusted.
+    folder : str or Path
+        Folder to make; it must not exist, or be empty.
+
+    Raises
+    ------
+    ValueError
+        When the archive is not a whole zip file, or would unpack to far more than images do, or
+        when a member would leave the folder, is a link, is encrypted or comes twice.
+    OSError
+        When the folder is there already or the disk is too small.
+    """
+    target = Path(os.path.realpath(folder))
+    if target.is_dir() and any(target.iterdir()):
+        raise FileExistsError(f"cannot unpack {archive}: the folder {folder} is not empty")
+    if not target.is_dir():
+        check_can_write(target)
+    try:
+        with zipfile.ZipFile(archive) as source:
+            members = source.infolist()
+            _check_members(members, archive)
+            _check_sizes(members, archive, target.parent)
+            with _private_folder(target) as temporary:
+                unpacked = temporary / "unpacked"
+                unpacked.mkdir()
+                _unpack(source, members, unpacked)
+                unpacked.replace(target)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {archive}") from error
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+        raise ValueError(f"{archive} is not a whole zip file: {error}") from error
+
+
+def _check_members(members: list[zipfile.ZipInfo], archive: str | Path) -> None:
+    seen: set[PurePosixPath] = set()
+    for member in members:
+        fault = _fault_of_member(member, seen)
+        if fault:
+            raise ValueError(f"{archive} was not unpacked: its member {member.filename!r} {fault}")
+        seen.add(PurePosixPath(member.filename))
+
+
+def _fault_of_member(member: zipfile.ZipInfo, seen: set[PurePosixPath]) -> str | None:
+    path = PurePosixPath(member.filename)
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if path.is_absolute() or "\\" in member.filename or ":" in member.filename.split("/")[0]:
+        return "has an absolute or foreign path"
+    if ".." in path.parts or not path.parts:
+        return "would leave the folder"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed by a method other than deflate"
+    if path in seen and not member.is_dir():
+        return "comes twice"
+    return None
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], archive: str | Path, folder: Path) -> None:
+    packed = Path(archive).stat().st_size
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max(_BOMB_RATIO * packed, _BOMB_FLOOR):
+        raise ValueError(
+            f"{archive} was not unpacked: its {packed:,} bytes would become {unpacked:,}, "
+            f"more than {_BOMB_RATIO} times as many"
+        )
+    free = shutil.disk_usage(folder).free
+    if unpacked > free:
+        raise OSError(
+            f"not enough space in {folder} to unpack {archive}: "
+            f"{unpacked:,} bytes are needed, {free:,} are free"
+        )
+
+
+def _unpack(source: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
+    total = sum(member.file_size for member in members)
+    with tqdm(total=total, unit="B", unit_scale=True, desc="unpacking") as bar:
+        for member in members:
+            path = folder / member.filename
+            if member.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # zipfile reads no more than the declared size and then compares the CRC.
+            with source.open(member) as packed, open(path, "xb") as file:
+                while chunk := packed.read(_CHUNK):
+                    file.write(chunk)
+                    bar.update(len(chunk))
