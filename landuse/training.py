@@ -1,0 +1,737 @@
+"""Everything about a training run that is not the lesson: data, rates, precision, resuming.
+
+A run lives in a folder of its own. After every epoch it holds a whole state (weights, optimizer,
+best score, patience, history), so a run that was killed at any moment goes on from its last
+finished epoch when it is started again.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import math
+import platform
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import image_functions
+from landuse import datasets, dense, files, model_files
+
+ops = keras.ops
+
+MONITOR = "val_accuracy"
+FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
+_STATE = "state.npz"
+_SETTINGS = "settings.json"
+
+
+# --- data -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one part of a split.
+
+    Parameters
+    ----------
+    patches : array of shape (N, rows, columns, bands), uint8 or uint16
+    labels : ndarray of shape (N,), int64
+    files : list of Path
+    """
+
+    patches: Any
+    labels: np.ndarray
+    files: list[Path]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on and measured with.
+
+    Parameters
+    ----------
+    train, validation : Part
+    class_names, band_names : list of str
+    units : str
+        "DN" or "rgb8".
+    statistics : dict
+        Of the pixels of the training part, per band.
+    """
+
+    train: Part
+    validation: Part
+    class_names: list[str]
+    band_names: list[str]
+    units: str
+    statistics: dict
+
+    def steps(self, batch_size: int) -> int:
+        """Steps of one pass over the training images."""
+        return math.ceil(len(self.train.labels) / batch_size)
+
+    def one_hot_labels(self, part: str) -> np.ndarray:
+        """Labels of "train" or "validation", of shape (N, classes), float32."""
+        return np.eye(len(self.class_names), dtype="float32")[getattr(self, part).labels]
+
+    def class_weights(self) -> np.ndarray:
+        """Weight of each training image such that all classes weigh the same; float32."""
+        return class_weights(self.train.labels, len(self.class_names))
+
+    def batches(self, part: str, batch_size: int, mosaic: int = 1) -> Any:
+        """Batches of a part in the order of its files, without augmentation."""
+        return image_functions.simple_image_generator(
+            getattr(self, part).patches,
+            labels=self.one_hot_labels(part),
+            batch_size=batch_size,
+            mosaic=mosaic,
+            shuffle=False,
+        )
+
+
+def read_data(
+    path_to_split: str, bands: str | Sequence[str], batch_size: int, skip_bad: bool = False
+) -> Data:
+    """Open both parts of a split and take the statistics of its training part.
+
+    Parameters
+    ----------
+    path_to_split : str
+        Folder that step 01 made.
+    bands : str or sequence of str
+        A name of `image_functions.BAND_COMBINATIONS`, or band names.
+    batch_size : int
+    skip_bad : bool
+        Leave bad patches out instead of stopping.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than a batch, or the parts have other classes.
+    """
+    band_names = _band_names(bands)
+    parts = {}
+    classes = {}
+    for part in ("train", "validation"):
+        patches, labels, classes[part], names = datasets.load_part(
+            path_to_split, part, band_names, skip_bad=skip_bad
+        )
+        parts[part] = Part(patches, labels, list(names))
+    if classes["train"] != classes["validation"]:
+        odd = sorted(set(classes["train"]) ^ set(classes["validation"]))
+        raise ValueError(
+            f"{path_to_split}: these classes are not in both train and validation: "
+            f"{', '.join(odd)}; split the images again with step 01"
+        )
+    count = len(parts["train"].labels)
+    if count < batch_size:
+        raise ValueError(
+            f"BATCH_SIZE = {batch_size}, but {path_to_split} has only {count} images to train "
+            f"with: set BATCH_SIZE to {max(1, count // 4)} or less"
+        )
+    statistics = image_functions.pooled_statistics(parts["train"].patches, band_names)
+    return Data(
+        parts["train"],
+        parts["validation"],
+        list(classes["train"]),
+        band_names,
+        statistics["units"],
+        statistics,
+    )
+
+
+def _band_names(bands: str | Sequence[str]) -> list[str]:
+    if not isinstance(bands, str):
+        return list(bands)
+    if bands in image_functions.BAND_COMBINATIONS:
+        return list(image_functions.BAND_COMBINATIONS[bands])
+    if bands in image_functions.BANDS_MS:
+        return [bands]
+    raise ValueError(
+        f"BANDS = {bands!r}: expected one of {', '.join(image_functions.BAND_COMBINATIONS)} or a "
+        f"list of band names ({', '.join(image_functions.BANDS_MS)})"
+    )
+
+
+def class_weights(labels: np.ndarray, class_count: int) -> np.ndarray:
+    """Weight of each image such that all classes weigh the same, with a mean of 1.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,), int
+    class_count : int
+
+    Returns
+    -------
+    ndarray of shape (N,), float32
+    """
+    counts = np.bincount(labels, minlength=class_count)
+    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype("float32")
+
+
+# --- device and precision -------------------------------------------------------------------
+
+
+def set_precision(precision: str) -> str:
+    """Set the arithmetic of all layers that do not insist on float32, and return its name.
+
+    Parameters
+    ----------
+    precision : str
+        "float32", "mixed_bfloat16", "mixed_float16", or "auto": bfloat16 where the processor or
+        the GPU computes with it, float16 on older GPUs, else float32.
+    """
+    known = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+    if precision not in known:
+        raise ValueError(f"PRECISION = {precision!r}: expected one of {', '.join(known)}")
+    chosen = _best_precision() if precision == "auto" else precision
+    keras.config.set_dtype_policy(chosen)
+    return chosen
+
+
+def _best_precision() -> str:
+    if keras.distribution.list_devices("gpu"):
+        return "mixed_bfloat16" if _compute_capability() >= 8.0 else "mixed_float16"
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text()
+        if "avx512_bf16" in flags or "amx_bf16" in flags:
+            return "mixed_bfloat16"
+    return "float32"
+
+
+def _compute_capability() -> float:
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        return min(float(line) for line in answer.stdout.split())
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0.0
+
+
+def device() -> str:
+    """Say what the training runs on, for people to read."""
+    gpus = keras.distribution.list_devices("gpu")
+    where = f"{len(gpus)} GPU" if gpus else f"{platform.machine()} processor"
+    return f"{where}, {keras.backend.backend()}, {keras.config.dtype_policy().name}"
+
+
+# --- learning rates and optimizers ----------------------------------------------------------
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that warms up in a straight line and then falls, or stays.
+
+    Parameters
+    ----------
+    kind : str
+        "cosine": falls to a hundredth along half a cosine; "one_cycle": the same, but warms up
+        over the first 30 % of the steps and falls to a ten-thousandth; "constant": stays.
+    peak : float
+        The highest rate.
+    steps, warmup_steps : int
+        Steps altogether, and those to warm up in.
+    """
+
+    def __init__(self, kind: str, peak: float, steps: int, warmup_steps: int) -> None:
+        if kind not in ("cosine", "one_cycle", "constant"):
+            raise ValueError(
+                f"SCHEDULE = {kind!r}: expected 'cosine', 'one_cycle' or 'constant'"
+            )
+        self.kind = kind
+        self.peak = peak
+        self.steps = steps
+        self.warmup_steps = int(0.3 * steps) if kind == "one_cycle" else warmup_steps
+
+    def __call__(self, step):
+        """Rate of a step, counted from 0."""
+        step = ops.cast(step, "float32")
+        rising = (step + 1.0) / float(self.warmup_steps + 1)
+        rest = max(self.steps - self.warmup_steps, 1)
+        progress = ops.clip((step - self.warmup_steps) / float(rest), 0.0, 1.0)
+        end = {"cosine": 1e-2, "one_cycle": 1e-4, "constant": 1.0}[self.kind]
+        falling = end + (1.0 - end) * 0.5 * (1.0 + ops.cos(math.pi * progress))
+        return self.peak * ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict:
+        """Give what makes the same schedule again."""
+        return {
+            "kind": self.kind,
+            "peak": self.peak,
+            "steps": self.steps,
+            "warmup_steps": self.warmup_steps,
+        }
+
+
+def form_to_train(model: keras.Model, mosaic: int) -> keras.Model:
+    """Give the form of a classifier that is trained: itself, or on mosaics of K x K patches.
+
+    Both share their layers, so training the one trains the other.
+    """
+    return dense.mosaic_model(model) if mosaic > 1 else model
+
+
+def make_optimizer(
+    name: str,
+    learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
+    average_weights: bool = False,
+) -> keras.optimizers.Optimizer:
+    """Make an optimizer that leaves biases and normalisations out of the weight decay.
+
+    Parameters
+    ----------
+    name : str
+        "AdamW", or "SGD" with Nesterov momentum 0.9.
+    learning_rate : schedule or float
+    weight_decay : float
+        Share of a weight that is taken off per step and unit of learning rate.
+    clip_norm : float, optional
+        Longer gradients (over all weights) are scaled down to this length.
+    average_weights : bool
+        Also keep an exponential moving average of the weights over about 1000 steps.
+    """
+    options: dict[str, Any] = {
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay or None,
+        "global_clipnorm": clip_norm or None,
+        "use_ema": average_weights,
+        "ema_momentum": 0.999,
+    }
+    if name == "AdamW":
+        options["weight_decay"] = weight_decay
+        optimizer = keras.optimizers.AdamW(**options)
+    elif name == "SGD":
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
+    else:
+        raise ValueError(f"OPTIMIZER = {name!r}: expected 'AdamW' or 'SGD'")
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+# --- the run folder -------------------------------------------------------------------------
+
+
+@dataclass
+class State:
+    """What a run has to remember beside its weights; JSON in the state file."""
+
+    phase: str = ""
+    phase_epoch: int = 0
+    phases_done: list[str] = field(default_factory=list)
+    best: float = -math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    images: str = ""
+    finished: bool = False
+
+
+class Run:
+    """A run folder: what was set, how far it came, its best model.
+
+    Use `open_run`, which also locks the folder.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : dict
+        The constants of the script, and whatever else decides on the result.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.record: dict[str, Any] = {}
+        self.state, self._arrays = _read_state(folder / _STATE)
+
+    @property
+    def model_path(self) -> Path:
+        """The best model so far."""
+        return self.folder / "model.keras"
+
+    def is_finished(self) -> bool:
+        """Tell whether everything is done already, and say so on the screen."""
+        if self.state.finished:
+            print(
+                f"this run is finished: {100 * self.state.best:.2f} % validation accuracy in epoch "
+                f"{self.state.best_epoch}; for another one, give another PATH_TO_RUN\n"
+                f"model: {self.model_path}"
+            )
+        return self.state.finished
+
+    def describe(
+        self, data: Data, network: str, weights: str | None = None, mosaic: int = 1
+    ) -> None:
+        """Note what the saved model has to tell about itself, and say what is ahead.
+
+        Raises
+        ------
+        ValueError
+            If this run was started with other images.
+        """
+        images = _images_digest(data)
+        if self.state.images not in ("", images):
+            raise ValueError(
+                f"{self.folder} holds a run with other images: the split has changed since. Give "
+                "another PATH_TO_RUN"
+            )
+        self.state.images = images
+        self.record = {
+            "class_names": data.class_names,
+            "band_names": data.band_names,
+            "units": data.units,
+            "patch_size": image_functions.PATCH_SIZE,
+            "statistics": data.statistics,
+            "network": network,
+            "weights": weights,
+            "dense": mosaic > 1,
+            "processing_level": "L1C",
+            "settings": _without_absolute_paths(self.settings),
+            "versions": _versions(),
+            "results": {},
+        }
+        print(
+            f"{network}, {len(data.band_names)} bands, {len(data.class_names)} classes; "
+            f"{len(data.train.labels)} images to train, {len(data.validation.labels)} to validate; "
+            f"{device()}"
+        )
+
+    def fit(
+        self,
+        phase: str,
+        model: keras.Model,
+        train: Any,
+        validation: Any,
+        epochs: int,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        keep: keras.Model | None = None,
+    ) -> None:
+        """Train a compiled model as `model.fit` does, from where an earlier start left off.
+
+        Parameters
+        ----------
+        phase : str
+            Name of this part of the run; what was done in an earlier start is not done again.
+        model : keras.Model
+            Compiled. Its weights are replaced by those of the state, if there is one.
+        train, validation : keras.utils.PyDataset
+        epochs : int
+            Epochs of this phase.
+        callbacks : sequence of keras.callbacks.Callback
+            Those of this module share what is remembered in the state.
+        keep : keras.Model, optional
+            The model to save, if another one than `model`, that shares its layers.
+        """
+        if phase in self.state.phases_done:
+            self._restore(model, with_optimizer=False)
+            return
+        if self.state.phase == phase:
+            self._restore(model, with_optimizer=True)
+            print(f"going on after epoch {self.state.phase_epoch} of {epochs}")
+        else:
+            self.state.phase, self.state.phase_epoch, self.state.waited = phase, 0, 0
+        train.epoch = len(self.state.history)
+        print(
+            f"{phase}: {epochs} epochs of {len(train)} steps; a large network takes minutes "
+            "until its first step"
+        )
+        if self.state.phase_epoch < epochs:
+            saver = SaveState(self, keep or model, epochs)
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=epochs,
+                initial_epoch=self.state.phase_epoch,
+                callbacks=[StopAtNaN(self), *_averaging(model), *callbacks, saver],
+                shuffle=False,
+                verbose=1,
+            )
+        if phase not in self.state.phases_done:
+            self.state.phases_done.append(phase)
+
+    def _restore(self, model: keras.Model, with_optimizer: bool) -> None:
+        if not self._arrays:
+            return
+        _assign(model.variables, self._arrays, "model")
+        if with_optimizer:
+            model.optimizer.build(model.trainable_variables)
+            _assign(model.optimizer.variables, self._arrays, "optimizer")
+            self._arrays = {}
+
+    def _write_state(self, model: keras.Model) -> None:
+        arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+        arrays |= {
+            f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)
+        }
+        _write_state(self.folder / _STATE, self.state, arrays)
+        _write_history(self.folder / "history.csv", self.state.history)
+
+    def save_model(self, model: keras.Model) -> None:
+        """Save a model as the best one of this run."""
+        results = {
+            "validation_accuracy": self.state.best,
+            "epochs": len(self.state.history),
+            "best_epoch": self.state.best_epoch,
+        }
+        model_files.save(model, {**self.record, "results": results}, self.model_path)
+
+    def finish(self, results: dict[str, Any] | None = None) -> None:
+        """Mark the run as finished and say where the model is."""
+        if results:
+            model, record = model_files.load(self.model_path)
+            record["results"] |= results
+            model_files.save(model, record, self.model_path)
+        self.state.finished = True
+        _write_state(self.folder / _STATE, self.state, {})
+        print(
+            f"best validation accuracy {100 * self.state.best:.2f} % in epoch "
+            f"{self.state.best_epoch} of {len(self.state.history)}\nmodel: {self.model_path}"
+        )
+
+
+def _images_digest(data: Data) -> str:
+    digest = hashlib.sha256()
+    for part in (data.train, data.validation):
+        digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
+    """Open a run folder, new or one to go on with, for this process alone.
+
+    Parameters
+    ----------
+    folder : str or Path
+    settings : dict
+        What the run depends on; it must be JSON.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run with other settings, or something else.
+    OSError
+        If another process is using it.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.lock(folder, "training in"):
+        _compare_settings(folder, settings)
+        yield Run(folder, settings)
+
+
+def _compare_settings(folder: Path, settings: dict[str, Any]) -> None:
+    path = folder / _SETTINGS
+    new = json.loads(json.dumps(settings))
+    if not path.exists() and any(not name.name.startswith(".") for name in folder.iterdir()):
+        raise ValueError(f"{folder} holds other files: give an empty or a new PATH_TO_RUN")
+    if not (folder / _STATE).exists():
+        files.write_json(path, new)
+        return
+    old = files.read_json(path)
+    names = [name for name in {**old, **new} if name not in FREE_SETTINGS]
+    differ = [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+    if differ:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {'; '.join(differ)}. Give another "
+            "PATH_TO_RUN, or the old settings to go on with it"
+        )
+
+
+def _without_absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in settings.items()
+    }
+
+
+def _versions() -> dict[str, str]:
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "keras": keras.__version__,
+        backend: str(importlib.import_module(backend).__version__),
+    }
+
+
+def _write_state(path: Path, state: State, arrays: dict[str, np.ndarray]) -> None:
+    text = np.array(json.dumps(vars(state)))
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, state=text, **arrays)
+
+
+def _read_state(path: Path) -> tuple[State, dict[str, np.ndarray]]:
+    if not path.exists():
+        return State(), {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return State(**json.loads(str(arrays.pop("state")))), arrays
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove it to start this run anew"
+        ) from error
+
+
+def _assign(variables: Sequence[Any], arrays: dict[str, np.ndarray], kind: str) -> None:
+    stored = [arrays[f"{kind}_{i}"] for i in range(sum(k.startswith(kind) for k in arrays))]
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in stored]:
+        raise ValueError(
+            f"the state of this run does not fit the {kind} any more (another version?): "
+            "give another PATH_TO_RUN"
+        )
+    for variable, array in zip(variables, stored, strict=True):
+        variable.assign(array)
+
+
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    if not history:
+        return
+    names = list(history[0])
+    lines = [",".join(names)] + [",".join(str(row[name]) for name in names) for row in history]
+    with files.atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+# --- callbacks ------------------------------------------------------------------------------
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Stop as soon as the loss is no number any more; the best model is kept."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        if math.isfinite(float((logs or {}).get("loss", 0.0))):
+            return
+        kept = self.run.model_path
+        good = f"the last good model is {kept}" if kept.exists() else "no model was kept yet"
+        raise ValueError(
+            f"the loss became NaN or infinite in epoch {self.epoch + 1}, step {batch + 1}; {good}. "
+            "Try a lower LEARNING_RATE, more WARMUP_EPOCHS or PRECISION = 'float32', in another "
+            "PATH_TO_RUN"
+        )
+
+
+class SaveState(keras.callbacks.Callback):
+    """Write history, best model and state after each epoch; `Run.fit` adds it as the last one."""
+
+    def __init__(self, run: Run, keep: keras.Model, epochs: int) -> None:
+        super().__init__()
+        self.run = run
+        self.keep = keep
+        self.epochs = epochs
+        self.started = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        state = self.run.state
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        state.history.append(
+            {
+                "epoch": len(state.history) + 1,
+                "phase": state.phase,
+                **values,
+                "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+                "seconds": round(time.monotonic() - self.started, 1),
+            }
+        )
+        state.phase_epoch = epoch + 1
+        if values[MONITOR] > state.best:
+            state.best, state.best_epoch = values[MONITOR], len(state.history)
+            with averaged_weights(self.model):
+                self.run.save_model(self.keep)
+        if self.model.stop_training or epoch + 1 == self.epochs:
+            state.phases_done.append(state.phase)
+        self.run._write_state(self.model)
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Stop when the validation accuracy has not risen for some epochs.
+
+    Parameters
+    ----------
+    run : Run
+        Remembers the best accuracy and how long ago it was, over restarts too.
+    patience : int
+        Epochs to wait.
+    """
+
+    def __init__(self, run: Run, patience: int) -> None:
+        super().__init__()
+        self.run = run
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+        state = self.run.state
+        better = (logs or {})[MONITOR] > state.best
+        state.waited = 0 if better else state.waited + 1
+        if state.waited >= self.patience:
+            print(f"\nno better for {self.patience} epochs: stopped")
+            self.model.stop_training = True
+
+
+def tensorboard(run: Run) -> list[keras.callbacks.Callback]:
+    """Make the TensorBoard callback where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None or keras.backend.backend() != "tensorflow":
+        return []
+    return [keras.callbacks.TensorBoard(run.folder / "logs", write_graph=False)]
+
+
+class AverageForValidation(keras.callbacks.Callback):
+    """Validate with the moving average of the weights, train on with the weights themselves."""
+
+    def on_test_begin(self, logs=None):  # noqa: D102
+        self.swap = averaged_weights(self.model)
+        self.swap.__enter__()
+
+    def on_test_end(self, logs=None):  # noqa: D102
+        self.swap.__exit__(None, None, None)
+
+
+def _averaging(model: keras.Model) -> list[keras.callbacks.Callback]:
+    return [AverageForValidation()] if _keeps_average(model) else []
+
+
+def _keeps_average(model: keras.Model) -> bool:
+    # float16 wraps the optimizer into one that scales the loss
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer).use_ema
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Put the moving average of the weights into a model, if its optimizer keeps one."""
+    if not _keeps_average(model):
+        yield
+        return
+    weights = [np.array(ops.convert_to_numpy(v)) for v in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(value)
