@@ -201,7 +201,7 @@ def _type_of(value: Any) -> Any:
         kinds = {type(item) for item in value} or {str}
         item = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
         return list[item] if isinstance(value, list) else tuple[item, ...]  # type: ignore[valid-type]
-    return type(value)
+    return Path if isinstance(value, Path) else type(value)
 
 
 def _members(kind: Any) -> list[Any]:

@@ -11,7 +11,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -264,7 +264,9 @@ def _digest(path: str | Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def unzip(archive: str | Path, folder: str | Path) -> None:
+def unzip(
+    archive: str | Path, folder: str | Path, select: Callable[[Path], Path] | None = None
+) -> None:
     """Unpack a zip archive into a new folder, all of it or nothing.
 
     Parameters
@@ -273,6 +275,9 @@ def unzip(archive: str | Path, folder: str | Path) -> None:
         Zip file; it is not trusted.
     folder : str or Path
         Folder to make; it must not exist, or be empty.
+    select : callable, optional
+        Is given the folder of all that was unpacked; returns the folder in it that becomes
+        `folder`, or raises when something is wrong with the content. The rest is dropped.
 
     Raises
     ------
@@ -296,7 +301,7 @@ def unzip(archive: str | Path, folder: str | Path) -> None:
                 unpacked = temporary / "unpacked"
                 unpacked.mkdir()
                 _unpack(source, members, unpacked)
-                unpacked.replace(target)
+                (select(unpacked) if select else unpacked).replace(target)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {archive}") from error
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
