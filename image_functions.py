@@ -272,10 +272,11 @@ def _opencv() -> ModuleType:
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_usable_cores(), thread_name_prefix="patches")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="patches")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -336,7 +337,7 @@ def _warp_patches(patches: NDArray[Any], matrices: NDArray[np.float64]) -> NDArr
         for index in range(first, len(patches), step):
             _warp_patch(patches[index], matrices[index], warped[index])
 
-    workers = min(_usable_cores(), max(1, len(patches) // 8))
+    workers = min(usable_cores(), max(1, len(patches) // 8))
     if workers == 1:
         warp_every(0, 1)
     else:

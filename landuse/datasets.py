@@ -577,16 +577,29 @@ def _check_there(folder: Path, split: Split, settings: Mapping[str, Any], delete
 # --- decoding once --------------------------------------------------------------------------
 
 
+def band_names_of(band_count: int) -> tuple[str, ...]:
+    """Return the names of the bands of a file with so many of them.
+
+    Parameters
+    ----------
+    band_count : int
+
+    Returns
+    -------
+    tuple of str
+        The EuroSAT order for 13 bands, red, green and blue for 3, else "band_1", ...
+    """
+    known = {len(order): order for order in (image_functions.BANDS_MS, image_functions.BANDS_RGB)}
+    return known.get(band_count, tuple(f"band_{number + 1}" for number in range(band_count)))
+
+
 def _band_positions(
     band_count: int, band_names: Sequence[str] | None, path: Path
 ) -> list[int] | None:
     """Which bands of a file are wanted; None: all of them, in their order."""
     if band_names is None or band_count == len(band_names):
         return None
-    order = {
-        len(image_functions.BANDS_MS): image_functions.BANDS_MS,
-        len(image_functions.BANDS_RGB): image_functions.BANDS_RGB,
-    }.get(band_count, ())
+    order = band_names_of(band_count)
     lacking = [name for name in band_names if name not in order]
     if lacking:
         raise ValueError(
@@ -635,7 +648,7 @@ def _blocks(
     paths: Sequence[Path], band_names: Sequence[str] | None
 ) -> Iterator[list[NDArray[Any] | str]]:
     with (
-        ThreadPoolExecutor(image_functions._usable_cores() + 1) as threads,
+        ThreadPoolExecutor(image_functions.usable_cores() + 1) as threads,
         tqdm(total=len(paths), desc="decoding patches", unit="patch", leave=False) as bar,
     ):
         for first in range(0, len(paths), _BLOCK):
@@ -737,6 +750,15 @@ def _check_cache_folder(folder: Path) -> None:
         ) from error
 
 
+def _none_for_all(band_names: Sequence[str] | None, paths: Sequence[Path]) -> Sequence[str] | None:
+    """Name all bands of the files as None does, so that both share a cache."""
+    patch = next(
+        (p for p in (_decode(path, None) for path in paths) if not isinstance(p, str)), None
+    )
+    everything = () if patch is None else band_names_of(patch.shape[-1])
+    return None if band_names is None or tuple(band_names) == everything else band_names
+
+
 def open_good_patches(
     files: Sequence[str | os.PathLike[str]],
     band_names: Sequence[str] | None = None,
@@ -757,6 +779,7 @@ def open_good_patches(
         raise ValueError("there are no patches to open")
     folder = Path(cache) if cache is not None else _folder_of(paths) / ".cache"
     _check_cache_folder(folder)
+    band_names = _none_for_all(band_names, paths)
     listed, state = _fingerprints(paths, band_names)
     decoded = folder / f"{listed}-{state}.npy"
     with _turn(folder / f"{listed}.lock"):

@@ -1,0 +1,141 @@
+"""Step 1: split labelled patches into a training, a validation and perhaps a test part.
+
+Reads a folder with a folder for each class (data/sample/EuroSAT_MS/<Class>/*.tif). Writes
+    <split>/{train,validation,test}/<Class>/    the images, as hard links where possible, so
+                                                that they take no space of their own
+    <split>/{train,validation,test}.txt         their names
+    <split>/split.json                          the settings
+
+SPLIT = "random" takes the same share of each class. Neighbouring patches then lie in different
+parts, and the accuracy that is measured flatters. SPLIT = "geographic" cuts from west to east, by
+the longitude of georeferenced patches or by published lists of names.
+
+The same settings again do nothing. A split with other settings is replaced only with
+DELETE_OLD_PATH_TO_SPLIT_DATASETS, and only if this script made it.
+
+Run:
+    python 01_split_data_to_train_and_validation.py
+    python 01_split_data_to_train_and_validation.py --path-to-all-images data/EuroSAT_RGB \
+        --path-to-split-datasets data/split_RGB
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from landuse import command_line, datasets
+
+# What to split, and where to put it
+PATH_TO_ALL_IMAGES = "data/sample/EuroSAT_MS"  # folder with a folder for each class
+PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # folder to make; it must not lie in the other
+
+# How to split
+FRACTION_VALIDATION = 0.3  # share of the images, above 0 and below 1
+FRACTION_TEST = 0.0  # share of the images; 0: no test part
+SEED = 42  # for the random split; the same seed gives the same split on every machine
+SPLIT: Literal["random", "geographic"] = "random"  # geographic: from west to east
+PATH_TO_SPLIT_LISTS: str | None = None  # folder with lists of names ending in train.txt, val.txt
+# and test.txt; they decide in place of the fractions, and need SPLIT = "geographic"
+
+# What is there already
+DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: replace an older split that this script made
+
+
+def main() -> None:
+    """Split the images and say how many came into each part."""
+    check_settings()
+    datasets.check_paths_are_apart(Path(PATH_TO_ALL_IMAGES), Path(PATH_TO_SPLIT_DATASETS))
+    images = datasets.find_images(PATH_TO_ALL_IMAGES)
+    split = split_images(images)
+    made = datasets.make_split_folder(
+        PATH_TO_SPLIT_DATASETS, split, settings(), DELETE_OLD_PATH_TO_SPLIT_DATASETS
+    )
+    print_counts(split)
+    state = "split" if made else "split, unchanged since it was made"
+    print(f"{state}: {PATH_TO_SPLIT_DATASETS}")
+
+
+def check_settings() -> None:
+    """Raise ValueError for settings that contradict each other."""
+    if SPLIT not in ("random", "geographic"):
+        raise ValueError(f"SPLIT = {SPLIT!r}: expected 'random' or 'geographic'")
+    if PATH_TO_SPLIT_LISTS is None:
+        datasets.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
+    elif SPLIT != "geographic":
+        raise ValueError("PATH_TO_SPLIT_LISTS needs SPLIT = 'geographic'")
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings that this split depends on; paths are relative to its folder."""
+
+    def relative(path: str) -> str:
+        return Path(os.path.relpath(path, Path(PATH_TO_SPLIT_DATASETS).parent)).as_posix()
+
+    chosen: dict[str, Any] = {"PATH_TO_ALL_IMAGES": relative(PATH_TO_ALL_IMAGES), "SPLIT": SPLIT}
+    if PATH_TO_SPLIT_LISTS is not None:
+        return {**chosen, "PATH_TO_SPLIT_LISTS": relative(PATH_TO_SPLIT_LISTS)}
+    chosen |= {"FRACTION_VALIDATION": FRACTION_VALIDATION, "FRACTION_TEST": FRACTION_TEST}
+    return chosen if SPLIT == "geographic" else {**chosen, "SEED": SEED}
+
+
+def split_images(images: dict[str, list[Path]]) -> datasets.Split:
+    """Split the images as the settings say."""
+    if SPLIT == "random":
+        return datasets.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
+    if PATH_TO_SPLIT_LISTS is not None:
+        return split_by_lists(images, PATH_TO_SPLIT_LISTS)
+    return datasets.split_by_longitude(
+        images, read_longitudes(images), FRACTION_VALIDATION, FRACTION_TEST
+    )
+
+
+def split_by_lists(images: dict[str, list[Path]], folder: str) -> datasets.Split:
+    """Split the images by lists of names; say which images and names have no partner."""
+    lists = datasets.read_split_lists(folder)
+    split, unlisted, missing = datasets.split_by_lists(images, lists)
+    for part in lists:
+        if not any(split.get(part, {}).values()):
+            raise ValueError(
+                f"no image in {PATH_TO_ALL_IMAGES} is named in the {part} list of {folder}"
+            )
+    if missing:
+        print(f"{len(missing)} listed names have no image here, such as {missing[0]}")
+    if unlisted:
+        print(f"{len(unlisted)} images are in no list and are left out, such as {unlisted[0]}")
+    return split
+
+
+def read_longitudes(images: dict[str, list[Path]]) -> dict[Path, float]:
+    """Return the longitude of the centre of each image, in degrees east (WGS 84)."""
+    from landuse import rasters  # GDAL takes its time to import
+
+    paths = [path for members in images.values() for path in members]
+    try:
+        return {
+            path: rasters.centre_longitude_latitude(path)[0]
+            for path in tqdm(paths, desc="reading georeferences", unit="image", leave=False)
+        }
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; SPLIT = 'geographic' needs georeferenced GeoTIFFs, or lists of names in "
+            "PATH_TO_SPLIT_LISTS"
+        ) from error
+
+
+def print_counts(split: datasets.Split) -> None:
+    """Print how many images of each class came into each part."""
+    print(f"{'class':24}" + "".join(f"{part:>12}" for part in split))
+    for name in split["train"]:
+        print(f"{name:24}" + "".join(f"{len(split[part][name]):12,}" for part in split))
+    totals = [sum(map(len, classes.values())) for classes in split.values()]
+    print(f"{'all':24}" + "".join(f"{total:12,}" for total in totals))
+    for part, classes in split.items():
+        empty = [name for name, images in classes.items() if not images]
+        if empty:
+            print(f"warning: the {part} part has no image of {', '.join(empty)}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())
