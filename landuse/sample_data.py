@@ -8,7 +8,6 @@ large landscape. Every random number comes from one seed, and the scene's stream
 those of the patches.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ MARKER = "sample.json"
 
 PIXEL_SIZE = 10.0  # m
 MARGIN = 12  # px drawn around a patch and cut off again, so that blurring sees real neighbours
-CORRIDOR = (34.0, 42.0)  # px from the axis of a river or road to the edge of its region
+CORRIDOR = 38.0  # px from the axis of a river or road to where its class ends
 PARCELS = 512  # entries in the tables of parcel properties, which repeat after that
 
 # Top-of-atmosphere DN of what the land is made of, in the order of BANDS_MS.
@@ -76,9 +75,10 @@ class Layout:
     regions : ndarray of shape (rows, columns), integer
         Index into `classes`; every region is drawn for itself.
     classes : tuple of int
-        The class of every region, an index into CLASS_NAMES.
+        The class of every region, an index into CLASS_NAMES; not River or Highway.
     river, road : ndarray of shape (rows, columns), float32, px
-        Distance from the axis of the river and of the road.
+        Distance from the axis of the river and of the road that cross the regions; infinite
+        where there is none.
     """
 
     regions: np.ndarray
@@ -87,9 +87,20 @@ class Layout:
     road: np.ndarray
 
     @property
+    def is_sea(self) -> np.ndarray:
+        """Where there is open water, boolean of shape (rows, columns)."""
+        return np.array(self.classes)[self.regions] == CLASS_NAMES.index("SeaLake")
+
+    @property
     def truth(self) -> np.ndarray:
-        """The class of every pixel, ndarray of shape (rows, columns), uint8."""
-        return np.array(self.classes, np.uint8)[self.regions]
+        """The class of every pixel, ndarray of shape (rows, columns), uint8.
+
+        A river or road gives its class to the land up to CORRIDOR px from its axis.
+        """
+        truth = np.array(self.classes, np.uint8)[self.regions]
+        for distance, name in ((self.river, "River"), (self.road, "Highway")):
+            truth[(distance < CORRIDOR) & ~self.is_sea] = CLASS_NAMES.index(name)
+        return truth
 
 
 # Building blocks
@@ -158,12 +169,17 @@ class _Parcels:
 
 
 def _parcels(
-    shape: tuple[int, int], width: float, length: float, bend: float, rng: np.random.Generator
+    shape: tuple[int, int],
+    width: float,
+    length: float,
+    bend: float,
+    rng: np.random.Generator,
+    angle: float | None = None,
 ) -> _Parcels:
     """Divide the land into strips about `width` px wide, and these into parcels."""
-    across, along = _rotated(shape, rng.uniform(0, np.pi), rng)
-    across = across + bend * _noise(shape, 40, rng)
-    along = along + bend * _noise(shape, 40, rng)
+    across, along = _rotated(shape, rng.uniform(0, np.pi) if angle is None else angle, rng)
+    across = across + bend * _noise(shape, 60, rng)
+    along = along + bend * _noise(shape, 60, rng)
     widths = width * rng.uniform(0.5, 1.5, int((np.ptp(across)) / width * 2) + 6)
     sides = (np.cumsum(widths) + across.min() - 2 * width).astype(np.float32)
     strip = np.clip(np.searchsorted(sides, across), 1, len(sides) - 1)
@@ -193,132 +209,142 @@ def _shine(spectra: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return spectra * factor[..., None].astype(np.float32)
 
 
-# Textures: (rows, columns) to the surface of shape (rows, columns, 13), float32, DN
+# Textures: the surface of a class, of shape (rows, columns, 13), float32, DN
+
+
+def _plain(name: str, shape: tuple[int, int]) -> np.ndarray:
+    return np.broadcast_to(MATERIALS[name], (*shape, len(BANDS_MS)))
+
+
+def _relief(shape: tuple[int, int], size: float, rng: np.random.Generator) -> np.ndarray:
+    """Light and shade of hills, about 1."""
+    slope = np.gradient(_fractal(shape, 30, rng, 3), axis=int(rng.integers(2)))
+    return np.clip(1 + size * slope, 0.5, 1.6)
 
 
 def _annual_crop(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    parcels = _parcels(shape, rng.uniform(16, 34), rng.uniform(30, 60), rng.uniform(0, 3), rng)
+    parcels = _parcels(shape, rng.uniform(17, 38), rng.uniform(28, 60), rng.uniform(0, 3), rng)
     names = ("green crop", "ripe crop", "dark soil", "brown soil", "light soil")
-    season = rng.dirichlet((1.6, 1.2, 0.8, 1.5, 0.8))
-    colours = _mixture(names, rng.dirichlet(0.3 * season * 5 + 0.05, PARCELS))
-    colours = _shine(colours, rng.lognormal(0, 0.08, PARCELS))
-    surface = colours[parcels.number]
-    rows = np.sin(parcels.across * (2 * np.pi / rng.uniform(3, 6)))
-    surface = _shine(surface, 1 + 0.012 * rows + 0.035 * _fractal(shape, 14, rng))
-    track = _step(1.0 - parcels.edge) * (rng.random(PARCELS) < 0.5)[parcels.number]
-    return _blend(surface, MATERIALS["light soil"], 0.35 * track)
+    season = rng.dirichlet((1.8, 1.0, 0.9, 1.4, 0.7))
+    colours = _mixture(names, rng.dirichlet(1.4 * season + 0.06, PARCELS))
+    colours = _shine(colours, rng.lognormal(0, 0.07, PARCELS))
+    rows = np.sin(parcels.across * (2 * np.pi / rng.uniform(3, 7)))
+    light = 1 + rng.uniform(0, 0.015) * rows + 0.035 * _fractal(shape, 16, rng)
+    surface = _shine(colours[parcels.number], light)
+    track = _step(0.8 - parcels.edge) * rng.uniform(0, 0.8, PARCELS)[parcels.number] ** 2
+    return _blend(surface, MATERIALS["light soil"], track)
 
 
 def _permanent_crop(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    parcels = _parcels(shape, rng.uniform(9, 16), rng.uniform(12, 28), rng.uniform(0, 5), rng)
-    soil = _mixture(("dark soil", "brown soil", "light soil"), rng.dirichlet((1, 2, 1.2), 1))[0]
-    plants = _mixture(("scrub", "broadleaf", "dry grass"), rng.dirichlet((2, 1.5, 1.5), 1))[0]
-    cover = np.clip(rng.uniform(0.25, 0.75) + 0.22 * rng.standard_normal(PARCELS), 0.03, 0.97)
-    turned = rng.random(PARCELS)[parcels.number] < 0.5
+    parcels = _parcels(shape, rng.uniform(8, 15), rng.uniform(12, 30), rng.uniform(0, 6), rng)
+    soil = _mixture(("dark soil", "brown soil", "light soil"), rng.dirichlet((1, 2, 0.8)))
+    plants = _mixture(("scrub", "broadleaf", "green crop"), rng.dirichlet((2, 1, 1.5)))
+    cover = np.clip(rng.uniform(0.2, 0.85) + 0.18 * rng.standard_normal(PARCELS), 0.03, 0.97)
+    turned = (rng.random(PARCELS) < 0.4)[parcels.number]
     lines = np.where(turned, parcels.across, parcels.along)
-    rows = 0.5 + 0.5 * np.sin(lines * (2 * np.pi / rng.uniform(2.6, 4.2)))
-    share = np.clip(cover[parcels.number] + rng.uniform(0.15, 0.4) * (rows - 0.5), 0, 1)
-    ground = np.broadcast_to(soil, (*shape, 13)).astype(np.float32)
-    surface = _blend(ground, plants, share)
-    surface = _shine(surface, rng.lognormal(0, 0.09, PARCELS)[parcels.number])
-    surface = _shine(surface, 1 + 0.05 * _fractal(shape, 5, rng))
-    track = _step(0.9 - parcels.edge)
-    return _blend(surface, MATERIALS["light soil"], rng.uniform(0.15, 0.5) * track)
+    rows = np.sin(lines * (2 * np.pi / rng.uniform(2.3, 3.6)))
+    trees = rng.uniform(0.04, 0.16) * rows + 0.12 * _noise(shape, 1.5, rng)
+    share = np.clip(cover[parcels.number] + trees, 0, 1)
+    surface = _blend(np.broadcast_to(soil, (*shape, len(soil))), plants, share)
+    light = rng.lognormal(0, 0.07, PARCELS)[parcels.number] + 0.04 * _fractal(shape, 8, rng)
+    track = _step(0.7 - parcels.edge) * rng.uniform(0.1, 0.9, PARCELS)[parcels.number]
+    return _blend(_shine(surface, light), MATERIALS["light soil"], rng.uniform(0.3, 0.9) * track)
 
 
 def _forest(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    stands = _step(_fractal(shape, 30, rng) + rng.normal(0, 1.2), 0.8)
-    ground = np.broadcast_to(MATERIALS["conifer"], (*shape, 13)).astype(np.float32)
-    surface = _blend(ground, MATERIALS["broadleaf"], stands)
-    relief = np.gradient(_fractal(shape, 26, rng), axis=1) * rng.uniform(0.2, 0.9)
-    crowns = 0.07 * _noise(shape, 1.6, rng)
-    surface = _shine(surface, np.clip(1 + relief + crowns, 0.5, 1.5))
-    clearing = _step(_fractal(shape, 22, rng) - rng.uniform(2.0, 3.4), 0.2)
-    return _blend(surface, MATERIALS["scrub"], 0.7 * clearing)
+    stands = _step(_fractal(shape, 34, rng) + rng.normal(0, 1.3), 1.2)
+    surface = _blend(_plain("conifer", shape), MATERIALS["broadleaf"], stands)
+    light = _relief(shape, rng.uniform(0.2, 0.9), rng) + 0.06 * _noise(shape, 1.7, rng)
+    clearing = _step(_fractal(shape, 24, rng) - rng.uniform(1.7, 3.6), 0.3)
+    return _blend(_shine(surface, light), MATERIALS["scrub"], 0.8 * clearing)
 
 
 def _herbaceous(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    dryness = rng.normal(0, 1.0)
-    ground = np.broadcast_to(MATERIALS["scrub"], (*shape, 13)).astype(np.float32)
-    grass = _step(_fractal(shape, 18, rng, 5) + dryness, 1.6)
-    surface = _blend(ground, MATERIALS["dry grass"], grass)
-    ridges = np.abs(_fractal(shape, rng.uniform(12, 24), rng, 3))
-    bare = _step(rng.uniform(0.02, 0.25) - ridges, 0.15) * rng.uniform(0.1, 0.9)
+    grass = _step(_fractal(shape, 34, rng, 5) + rng.normal(0, 1.2), 2.5)
+    surface = _blend(_plain("scrub", shape), MATERIALS["dry grass"], grass)
+    bare = np.clip(0.2 * _fractal(shape, 30, rng, 5) + rng.uniform(-0.3, 0.3), 0, 0.9)
     surface = _blend(surface, MATERIALS["rock"], bare)
-    bushes = _step(_fractal(shape, 5, rng, 3) - rng.uniform(0.6, 1.8), 0.5)
-    surface = _blend(surface, MATERIALS["broadleaf"], 0.6 * bushes)
-    relief = np.gradient(_fractal(shape, 28, rng), axis=1) * rng.uniform(0.2, 1.0)
-    return _shine(surface, np.clip(1 + relief + 0.04 * _noise(shape, 1.6, rng), 0.5, 1.5))
+    gullies = np.abs(_fractal(shape, rng.uniform(22, 40), rng, 5))
+    path = _step(rng.uniform(-0.1, 0.12) - gullies, 0.1) * rng.uniform(0.2, 0.9)
+    surface = _blend(surface, MATERIALS["rock"], path)
+    bushes = _step(_fractal(shape, 9, rng, 4) - rng.uniform(0.8, 2.5), 1.0)
+    surface = _blend(surface, MATERIALS["broadleaf"], rng.uniform(0.3, 0.8) * bushes)
+    light = _relief(shape, rng.uniform(0.2, 0.9), rng) + 0.03 * _fractal(shape, 3, rng, 2)
+    return _shine(surface, light)
 
 
 def _pasture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    parcels = _parcels(shape, rng.uniform(14, 34), rng.uniform(18, 40), rng.uniform(4, 9), rng)
-    dryness = rng.beta(1.2, 2.5)
-    shares = np.clip(dryness + 0.12 * rng.standard_normal(PARCELS), 0, 1)
+    parcels = _parcels(shape, rng.uniform(14, 36), rng.uniform(18, 44), rng.uniform(4, 9), rng)
+    shares = np.clip(rng.beta(1.1, 2.8) + 0.12 * rng.standard_normal(PARCELS), 0, 1)
     colours = _mixture(("lush grass", "dry grass"), np.stack([1 - shares, shares], -1))
     colours = _shine(colours, rng.lognormal(0, 0.06, PARCELS))
     surface = _shine(colours[parcels.number], 1 + 0.025 * _fractal(shape, 20, rng))
-    hedge = _step(0.9 - parcels.edge + 0.5 * _noise(shape, 4, rng)) * rng.uniform(0.2, 0.9)
-    trees = np.maximum(hedge, _dot_field(shape, rng.uniform(0, 0.008), rng))
+    hedges = rng.uniform(0, 1, PARCELS)[parcels.number] * rng.uniform(0.5, 1)
+    trees = _step(0.9 - parcels.edge + 0.5 * _noise(shape, 4, rng)) * hedges
+    trees = np.maximum(trees, 0.8 * _dot_field(shape, rng.uniform(0, 0.006), rng))
     return _blend(surface, 0.85 * MATERIALS["broadleaf"], trees)
 
 
 def _residential(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    blocks = _parcels(shape, rng.uniform(6, 10), rng.uniform(14, 30), rng.uniform(1, 6), rng)
-    green = _mixture(("lush grass", "dry grass", "broadleaf"), rng.dirichlet((2, 2, 2), 1))[0]
-    ground = np.broadcast_to(green, (*shape, 13)).astype(np.float32)
-    ground = _shine(ground, 1 + 0.12 * _noise(shape, 1.5, rng))
-    roofs = _mixture(("tile roof", "grey roof", "bright roof"), rng.dirichlet((1, 1, 0.12), 1))[0]
-    built = rng.uniform(0.15, 0.75) + 0.5 * _noise(shape, 1.5, rng) + 0.15 * _noise(shape, 12, rng)
-    roof = _shine(np.broadcast_to(roofs, (*shape, 13)), rng.lognormal(0, 0.15, shape))
-    surface = _blend(ground, roof, np.clip(built, 0, 1))
-    surface = _blend(surface, MATERIALS["asphalt"], 0.75 * _step(1.0 - blocks.edge))
-    park = (rng.random(PARCELS) < 0.06)[blocks.number]
-    surface = _blend(surface, MATERIALS["lush grass"], 0.7 * park)
-    return _blend(surface, MATERIALS["bright roof"], 0.7 * _dot_field(shape, 0.002, rng))
+    blocks = _parcels(shape, rng.uniform(6.5, 11), rng.uniform(12, 30), rng.uniform(1, 7), rng)
+    names = ("lush grass", "dry grass", "broadleaf", "dark soil")
+    green = _mixture(names, rng.dirichlet((2, 1.5, 3, 1.5)))
+    roofs = _mixture(("tile roof", "grey roof", "light soil"), rng.dirichlet((1, 1, 0.2)))
+    density = rng.uniform(0.2, 0.7) + 0.12 * _noise(shape, 14, rng)
+    density += 0.1 * rng.standard_normal(PARCELS)[blocks.number]
+    position = blocks.along + 0.8 * _noise(shape, 6, rng)
+    houses = np.sin(position * (2 * np.pi / rng.uniform(2.4, 3.6))) + 1.4 * _noise(shape, 2, rng)
+    built = np.clip(density + 0.16 * houses * _step(blocks.edge - 1.2), 0, 1)
+    surface = _blend(np.broadcast_to(green, (*shape, len(green))), roofs, built)
+    surface = _shine(surface, 1 + rng.uniform(0.03, 0.1) * _noise(shape, 1.7, rng))
+    street = _mixture(("asphalt", "concrete"), rng.dirichlet((2, 1)))
+    surface = _blend(surface, street, rng.uniform(0.5, 0.9) * _step(0.9 - blocks.edge))
+    park = (rng.random(PARCELS) < 0.03)[blocks.number] * _step(blocks.edge - 1)
+    surface = _blend(surface, MATERIALS["lush grass"], 0.6 * park)
+    halls = _dot_field(shape, rng.uniform(0, 0.006), rng)
+    return _blend(surface, MATERIALS["bright roof"], 0.6 * halls)
 
 
-def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    lots = _parcels(shape, rng.uniform(10, 18), rng.uniform(10, 24), rng.uniform(0, 1), rng)
-    yard = _mixture(("asphalt", "concrete", "dark soil", "lush grass"), rng.dirichlet((2, 1, 0.5, 0.8), PARCELS))
-    surface = _shine(yard[lots.number], 1 + 0.08 * _noise(shape, 1.6, rng))
-    surface = _blend(surface, MATERIALS["asphalt"], _step(1.0 - lots.edge))
-    roofs = _mixture(("bright roof", "grey roof", "tile roof"), rng.dirichlet((0.5, 0.8, 0.15), PARCELS))
-    roofs = _shine(roofs, rng.lognormal(0, 0.12, PARCELS))
-    inset = rng.uniform(1.6, 3.5, PARCELS)[lots.number]
-    built = (rng.random(PARCELS) < rng.uniform(0.5, 0.85))[lots.number]
+def _buildings(
+    surface: np.ndarray,
+    size: tuple[float, float],
+    share: float,
+    angle: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """`surface` with a building, and its shade, on a share of the lots."""
+    shape = (surface.shape[0], surface.shape[1])
+    lots = _parcels(shape, *size, 0.5, rng, angle)
+    names = ("bright roof", "grey roof", "tile roof", "asphalt")
+    roofs = _mixture(names, rng.dirichlet((0.3, 0.5, 0.12, 0.25), PARCELS))
+    roofs = _shine(roofs, rng.lognormal(0, 0.15, PARCELS))
+    inset = rng.uniform(0.8, 0.3 * size[0], PARCELS)[lots.number]
+    built = (rng.random(PARCELS) < share)[lots.number]
     roof = _step(lots.edge - inset) * built
-    shade = _step(np.roll(lots.edge, 1, 0) - inset) * built * (1 - roof)
+    shade = np.roll(roof, (-1, -1), (0, 1)) * (1 - roof)
     surface = _shine(surface, 1 - 0.35 * shade)
     return _blend(surface, roofs[lots.number], roof)
 
 
+def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    angle = rng.uniform(0, np.pi)
+    lots = _parcels(shape, rng.uniform(14, 26), rng.uniform(18, 40), 0.5, rng, angle)
+    names = ("asphalt", "concrete", "dark soil", "lush grass", "dry grass")
+    yards = _mixture(names, rng.dirichlet((1.0, 0.5, 0.4, 0.4, 0.3), PARCELS))
+    surface = _shine(yards[lots.number], 1 + 0.09 * _noise(shape, 1.7, rng))
+    surface = _blend(surface, MATERIALS["asphalt"], 0.8 * _step(1.0 - lots.edge))
+    small = (rng.uniform(5, 8), rng.uniform(6, 12))
+    surface = _buildings(surface, small, rng.uniform(0.1, 0.6), angle, rng)
+    large = (rng.uniform(9, 17), rng.uniform(9, 26))
+    return _buildings(surface, large, rng.uniform(0.3, 0.6), angle, rng)
+
+
 def _sea_lake(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    turbid = np.clip(rng.beta(0.8, 1.6) + rng.uniform(0, 0.12) * _fractal(shape, 60, rng), 0, 1)
-    ground = np.broadcast_to(MATERIALS["clear water"], (*shape, 13)).astype(np.float32)
-    surface = _blend(ground, MATERIALS["turbid water"], turbid)
+    turbid = rng.beta(0.8, 1.6) + rng.uniform(0, 0.12) * _fractal(shape, 60, rng)
+    surface = _blend(
+        _plain("clear water", shape), MATERIALS["turbid water"], np.clip(turbid, 0, 1)
+    )
     return _shine(surface, 1 + 0.006 * _noise(shape, 3, rng))
-
-
-def _river(shape: tuple[int, int], rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
-    land = (_annual_crop, _pasture, _forest, _herbaceous)[rng.integers(4)](shape, rng)
-    half_width = rng.uniform(5, 12) + 1.2 * _noise(shape, 30, rng)
-    trees = _step(half_width + rng.uniform(1, 7) - distance + 1.5 * _noise(shape, 4, rng), 2)
-    surface = _blend(land, MATERIALS["broadleaf"], rng.uniform(0.3, 0.9) * trees)
-    bank = _step(half_width + 1 - distance) * rng.uniform(0, 0.6)
-    surface = _blend(surface, MATERIALS["light soil"], bank)
-    return _blend(surface, _sea_lake(shape, rng), _step(half_width - distance))
-
-
-def _highway(shape: tuple[int, int], rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
-    textures = (_annual_crop, _pasture, _herbaceous, _permanent_crop, _residential)
-    land = textures[rng.choice(5, p=(0.35, 0.2, 0.2, 0.15, 0.1))](shape, rng)
-    half_width = rng.uniform(1.3, 2.2)
-    verge = _step(half_width + rng.uniform(1, 4) - distance, 1.5)
-    surface = _blend(land, MATERIALS["dry grass"], rng.uniform(0.3, 0.8) * verge)
-    road = _mixture(("asphalt", "concrete"), rng.dirichlet((1.2, 1), 1))[0]
-    surface = _blend(surface, road, _step(half_width - distance))
-    return _blend(surface, MATERIALS["dry grass"], 0.5 * _step(0.3 - distance))
 
 
 _TEXTURES: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]] = {
@@ -333,34 +359,59 @@ _TEXTURES: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray
 }
 
 
+def _add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`land` with a river, its sandy edge and the trees on its banks."""
+    shape = distance.shape
+    half_width = rng.uniform(4.5, 11) + 0.8 * _noise(shape, 40, rng)
+    bank = half_width + rng.uniform(1, 7) + 1.5 * _noise(shape, 5, rng)
+    trees = rng.uniform(0.2, 0.9) * _step(bank - distance, 2)
+    surface = _blend(land, MATERIALS["broadleaf"], trees)
+    sand = rng.uniform(0, 0.5) * _step(half_width + 1 - distance)
+    surface = _blend(surface, MATERIALS["light soil"], sand)
+    return _blend(surface, _sea_lake(shape, rng), _step(half_width - distance))
+
+
+def _add_road(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`land` with a motorway: two carriageways, the strip between them, and verges."""
+    half_width = rng.uniform(1.4, 2.4)
+    verge = _step(half_width + rng.uniform(1, 4) - distance, 1.5)
+    grass = MATERIALS[("dry grass", "lush grass", "scrub")[rng.integers(3)]]
+    surface = _blend(land, grass, rng.uniform(0.4, 0.9) * verge)
+    road = _mixture(("asphalt", "concrete", "grey roof"), rng.dirichlet((1.2, 1, 1)))
+    surface = _blend(surface, road, _step(half_width - distance))
+    return _blend(surface, grass, rng.uniform(0.1, 0.7) * _step(0.4 - distance))
+
+
 # From a layout to pixels
 
 # What thick air adds to each band, and how far a pixel of each band spreads (10, 20, 60 m bands).
 _HAZE = np.array((230, 200, 150, 100, 90, 60, 50, 45, 15, 0.3, 20, 12, 45), np.float32)
-_SPREAD = (2.6, 0.45, 0.45, 0.45, 0.9, 0.9, 0.9, 0.45, 2.6, 2.6, 0.9, 0.9, 0.9)
-_NOISE = np.array((60, 14, 14, 14, 24, 24, 24, 18, 40, 5, 16, 12, 24), np.float32)
+_SPREAD = (2.6, 0.55, 0.55, 0.55, 0.9, 0.9, 0.9, 0.55, 2.6, 2.6, 0.9, 0.9, 0.9)
+_NOISE = np.array((60, 18, 18, 18, 24, 24, 24, 24, 40, 5, 16, 12, 24), np.float32)
 _GROUPS = np.array((0, 0, 0, 0, 1, 1, 1, 1, 1, 3, 2, 2, 1))  # bands whose gain varies together
 
 
-def _surface(layout: Layout, rng: np.random.Generator) -> np.ndarray:
-    """The land as it is, of shape (rows, columns, 13), float32, DN."""
-    surface = np.empty((*layout.regions.shape, len(BANDS_MS)), np.float32)
+def _ground(layout: Layout, rng: np.random.Generator) -> np.ndarray:
+    """Draw the textures of all regions, of shape (rows, columns, 13), float32, DN."""
+    ground = np.empty((*layout.regions.shape, len(BANDS_MS)), np.float32)
     for region, class_index in enumerate(layout.classes):
         inside = layout.regions == region
         if not inside.any():
             continue
         rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
         box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        shape = (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
-        name = CLASS_NAMES[class_index]
-        if name == "River":
-            texture = _river(shape, rng, layout.river[box])
-        elif name == "Highway":
-            texture = _highway(shape, rng, layout.road[box])
-        else:
-            texture = _TEXTURES[name](shape, rng)
-        surface[box][inside[box]] = texture[inside[box]]
-    return surface
+        texture = _TEXTURES[CLASS_NAMES[class_index]](inside[box].shape, rng)
+        ground[box][inside[box]] = texture[inside[box]]
+    return ground
+
+
+def _surface(layout: Layout, rng: np.random.Generator) -> np.ndarray:
+    """Draw the land as it is, of shape (rows, columns, 13), float32, DN."""
+    surface = ground = _ground(layout, rng)
+    for distance, add in ((layout.river, _add_river), (layout.road, _add_road)):
+        if np.isfinite(distance).all():
+            surface = add(surface, distance, rng)
+    return np.where(layout.is_sea[..., None], ground, surface)
 
 
 def render_landscape(
@@ -385,7 +436,7 @@ def render_landscape(
     surface = _surface(layout, rng)
     gains = np.append(np.exp(weather * rng.normal(0, (0.05, 0.08, 0.10))), 1.0)
     gains[:3] *= np.exp(weather * rng.normal(0, 0.05))
-    haze = 0.4 + weather * (min(rng.exponential(0.6), 3.0) - 0.4)
+    haze = weather * (min(rng.exponential(0.6), 3.0) - 0.5)
     seen = surface * gains[_GROUPS].astype(np.float32) + haze * _HAZE
     seen += _NOISE * rng.standard_normal(seen.shape, dtype=np.float32)
     blurred = [_blur(seen[..., band], sigma) for band, sigma in enumerate(_SPREAD)]
@@ -393,6 +444,9 @@ def render_landscape(
 
 
 # Layouts
+
+_CORRIDORS = (CLASS_NAMES.index("River"), CLASS_NAMES.index("Highway"))
+_GROUNDS = tuple(k for k in range(len(CLASS_NAMES)) if k not in _CORRIDORS)
 
 
 def _axis_distance(
@@ -410,32 +464,24 @@ def _axis_distance(
 def _draw_patch_layout(class_index: int, rng: np.random.Generator) -> Layout:
     """Layout around a patch: one class alone, or with others beside it."""
     shape = (PATCH_SIZE + 2 * MARGIN, PATCH_SIZE + 2 * MARGIN)
-    corridors = (CLASS_NAMES.index("River"), CLASS_NAMES.index("Highway"))
     across, along = _rotated(shape, rng.uniform(0, 2 * np.pi))
     side = _axis_distance(across, along, rng.uniform(0, 14), rng.uniform(90, 240), rng)
-    others = rng.permutation([k for k in range(len(CLASS_NAMES)) if k != class_index])
-    classes = (class_index, int(others[0]), int(others[1]))
+    axes = dict.fromkeys(_CORRIDORS, np.full(shape, np.inf, np.float32))
+    classes = rng.permutation(_GROUNDS)
     regions = np.zeros(shape, np.int64)
-    far = np.full(shape, np.inf, np.float32)
-    axes = {corridors[0]: far, corridors[1]: far}
-    mixed = rng.random() < 0.55
-    half_width = rng.uniform(*CORRIDOR)
-    if class_index in corridors:
-        axis = side + rng.uniform(-30, 30)
-        axes[class_index] = np.abs(axis)
-        if mixed:
-            regions[axis > half_width] = 1
-            regions[axis < -half_width] = 2
-    elif mixed:
-        border = rng.uniform(-4, 30)
+    is_mixed = rng.random() < 0.55
+    beside = int(rng.choice([k for k in range(len(CLASS_NAMES)) if k != class_index]))
+    border = rng.uniform(-4, 30)  # px from the middle
+    if class_index in _CORRIDORS:
+        axes[class_index] = np.abs(side + rng.triangular(-32, 0, 32))
+    else:
+        classes = np.concatenate([[class_index], classes[classes != class_index]])
+        if is_mixed and beside in _CORRIDORS:
+            axes[beside] = np.abs(side - border - CORRIDOR)
+    if is_mixed:
         regions[side > border] = 1
-        if rng.random() < 0.35:
-            regions[along > rng.uniform(5, 40)] = 2
-    for region in (1, 2):
-        if classes[region] in corridors and class_index not in corridors:
-            start = rng.uniform(-4, 30) if region == 2 else border if mixed else 0.0
-            axes[classes[region]] = np.abs(side - start - half_width)
-    return Layout(regions, classes, axes[corridors[0]], axes[corridors[1]])
+        regions[(along > rng.uniform(0, 40)) & (rng.random() < 0.35)] = 2
+    return Layout(regions, tuple(int(k) for k in classes[:3]), *axes.values())
 
 
 def _centre(image: np.ndarray) -> np.ndarray:
@@ -463,52 +509,45 @@ def make_patch(class_index: int, seed: int, number: int) -> np.ndarray:
             return _centre(render_landscape(layout, rng))
 
 
-def _scene_cells(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows and columns of the middles of the land's cells, and the class of each.
+def _draw_cells(
+    count: int, size: int, coast: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Middles (rows, columns) of the land's cells, count x count, and the class of each.
 
-    The cells are a jittered lattice east of the sea. One is the town, its eastern neighbour the
-    industrial quarter, and the others are dealt from the five classes of open land in turn.
+    One cell is the town, the next one its industrial quarter; the others are dealt from the
+    classes of open land in turn.
     """
-    count = max(3, round(size / 213))
-    sea = _sea_width(size)
     row, column = np.indices((count, count)).reshape(2, -1)
-    rows = (row + 0.5) * size / count + rng.uniform(-8, 8, row.size)
-    columns = sea + (column + 0.5) * (size - sea) / count + rng.uniform(-14, 14, row.size)
+    rows = (row + 0.5) * size / count + rng.uniform(-12, 12, row.size)
+    columns = coast + (column + 0.5) * (size - coast) / count + rng.uniform(-16, 16, row.size)
+    columns += rng.uniform(-24, 24, count)[row]
     names = ("AnnualCrop", "Forest", "HerbaceousVegetation", "Pasture", "PermanentCrop")
-    deck = [CLASS_NAMES.index(names[k]) for k in rng.permutation(len(names))]
-    classes = np.array([deck[(3 * r + c) % len(deck)] for r, c in zip(row, column, strict=True)])
-    town = int(rng.integers(2, count)) * count + int(rng.integers(0, count - 1))
-    classes[town], classes[town + 1] = (
-        CLASS_NAMES.index("Residential"),
-        CLASS_NAMES.index("Industrial"),
-    )
-    return np.stack([rows, columns], -1), classes, row
-
-
-def _sea_width(size: int) -> float:
-    return 0.2 * size
+    deck = rng.permutation([CLASS_NAMES.index(name) for name in names])
+    classes = deck[(3 * row + column) % len(deck)]
+    town = (count - 1) * count + int(rng.integers(count - 1))
+    classes[[town, town + 1]] = CLASS_NAMES.index("Residential"), CLASS_NAMES.index("Industrial")
+    return np.stack([rows, columns], -1), classes
 
 
 def _draw_scene_layout(size: int, rng: np.random.Generator) -> Layout:
-    """Layout of a scene: sea in the west, a river and a road that cross the land from the east."""
+    """Layout of a scene: sea in the west, cells of land, a river and a road from the east."""
     shape = (size, size)
-    middles, classes, _ = _scene_cells(size, rng)
+    count = max(3, round(size / 213))
+    coast = 0.2 * size
+    middles, classes = _draw_cells(count, size, coast, rng)
     row, column = np.indices(shape, np.float32)
-    warped_row = row + 7 * _fractal(shape, 60, rng)
-    warped_column = column + 7 * _fractal(shape, 60, rng)
+    warped_row = row + 6 * _fractal(shape, 50, rng) + 14 * _noise(shape, 110, rng)
+    warped_column = column + 6 * _fractal(shape, 50, rng) + 14 * _noise(shape, 110, rng)
     distances = [np.hypot(warped_row - r, warped_column - c) for r, c in middles]
     regions = np.argmin(distances, axis=0)
-    count = round(np.sqrt(len(classes)))
-    half_width = sum(CORRIDOR) / 2
-    axes = [
-        np.abs(_axis_distance(row - size * k / count, column, 14, 330, rng)) for k in (1, 2)
-    ]
-    coast = _sea_width(size) + 10 * _fractal(shape, 90, rng)
-    names = (*(CLASS_NAMES[k] for k in classes), "River", "Highway", "SeaLake")
-    regions[axes[0] < half_width] = len(classes)
-    regions[axes[1] < half_width] = len(classes) + 1
-    regions[column < coast] = len(classes) + 2
-    return Layout(regions, tuple(CLASS_NAMES.index(name) for name in names), axes[0], axes[1])
+    shore = coast + 14 * _noise(shape, 150, rng) + 4 * _fractal(shape, 40, rng)
+    regions[column < shore] = len(classes)
+    # between two rows of cells, so that what is left of the cells is wide enough
+    river, road = (
+        np.abs(_axis_distance(row - size * k / count, column, 13, 330, rng)) for k in (1, 2)
+    )
+    sea = CLASS_NAMES.index("SeaLake")
+    return Layout(regions, (*(int(k) for k in classes), sea), river, road)
 
 
 def make_scene(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -600,7 +639,7 @@ def _check_settings(settings: dict[str, int]) -> None:
 
 
 def _first_missing(folder: Path) -> Path:
-    """A path in the nearest folder that exists, to be checked before anything is made."""
+    """Give a path in the nearest folder that exists, to be checked before anything is made."""
     while not folder.exists() and not folder.parent.exists():
         folder = folder.parent
     return folder / MARKER if folder.exists() else folder
@@ -673,7 +712,8 @@ def _draw_place(class_index: int, seed: int, number: int) -> tuple[tuple[float, 
 
 
 def _write_patch(path: Path, patch: np.ndarray, geotransform: tuple, epsg: int) -> None:
-    rasters.write_geotiff(path, patch, geotransform, f"EPSG:{epsg}")
+    options = ["COMPRESS=NONE", "INTERLEAVE=PIXEL"]
+    rasters.write_geotiff(path, patch, geotransform, f"EPSG:{epsg}", options=options)
 
 
 def _write_jpeg(path: Path, patch: np.ndarray) -> None:
@@ -705,5 +745,5 @@ def _publish(partial: Path, folder: Path) -> None:
         if entry.is_dir() and target.is_dir():
             _publish(entry, target)
         else:
-            os.replace(entry, target)
+            entry.replace(target)
     partial.rmdir()
