@@ -421,8 +421,9 @@ def _mark_best(axes: "Axes", epochs: np.ndarray, accuracy: np.ndarray | None) ->
 def _mark_phases(axes: "Axes", phases: np.ndarray | None) -> None:
     if phases is None:
         return
-    for change in np.flatnonzero(np.diff(phases)):
-        axes.axvline(change + 1.5, color=GREY, linestyle=":", linewidth=1.2)
+    for number, change in enumerate(np.flatnonzero(np.diff(phases))):
+        label = "next phase" if number == 0 else None
+        axes.axvline(change + 1.5, color=GREY, linestyle=":", linewidth=1.2, label=label)
 
 
 def draw_confusion_matrix(
@@ -581,7 +582,7 @@ def draw_worst_confusions(
     """
     groups = worst_confusions(probabilities, labels)
     per_class = np.bincount(labels, minlength=len(class_names))
-    figure = _new_figure(1.55 * EXAMPLES_PER_PAIR, max(2.05 * len(groups), 1.2))
+    figure = _new_figure(1.55 * EXAMPLES_PER_PAIR, max(2.3 * len(groups), 1.2))
     if not groups:
         figure.text(0.5, 0.5, "No image was classified wrongly.", ha="center", va="center")
         return figure
@@ -595,7 +596,7 @@ def draw_worst_confusions(
             sure = f"{100 * probabilities[image, predicted]:.0f} % sure"
             axes.set_xlabel(f"{(names or {}).get(image, '')}\n{sure}".strip(), fontsize=7)
         for axes in row.axes:
-            axes.set(xticks=[], yticks=[])
+            axes.set(xticks=[], yticks=[], anchor="N")
             axes.spines[:].set_visible(False)
     return figure
 
@@ -776,10 +777,11 @@ def write_report(
         {"true": class_names[true], "predicted": class_names[taken_for], "images": count}
         for true, taken_for, count in confused_pairs(matrix)
     ]
-    heading = f"{part} part, {len(labels):,} images, {_percent(report['accuracy'])} % right"
+    accuracy = 100 * report["accuracy"]["value"]
+    heading = f"{part} part: {len(labels):,} images, {accuracy:.2f} % right"
     figures = {
         "confusion_matrix.png": draw_confusion_matrix(matrix, class_names, heading),
-        "reliability.png": draw_reliability(report["calibration"], f"{part} part"),
+        "reliability.png": draw_reliability(report["calibration"], heading),
     }
     if history is not None and history_columns(history):
         figures["learning_curves.png"] = draw_learning_curves(history)
