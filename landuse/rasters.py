@@ -33,6 +33,7 @@ JP2_CODESTREAM = b"jp2c"
 JP2_END_OF_CODESTREAM = b"\xff\xd9"
 LONGITUDE_LATITUDE = "EPSG:4326"
 NO_LABEL = 255
+MARGIN = 2  # coarse pixels on either side that a cubic spline reaches
 
 Geotransform = tuple[float, float, float, float, float, float]
 
@@ -296,87 +297,78 @@ class Raster:
         """
         if ratio == 1:
             return self.read(band, row, column, rows, columns)
-        top, bottom = _with_margin(row, rows, ratio, self.info.rows)
-        left, right = _with_margin(column, columns, ratio, self.info.columns)
-        pixels = self.read(band, top, left, bottom - top, right - left)
-        window = (row - top * ratio, column - left * ratio, rows, columns)
-        return upsample(pixels, ratio, window)
+        first, last = row // ratio, -(-(row + rows) // ratio)
+        left, right = column // ratio, -(-(column + columns) // ratio)
+        fine = upsample(self._read_with_margin(band, first, last, left, right), ratio)
+        row, column = row - first * ratio, column - left * ratio
+        return fine[row : row + rows, column : column + columns]
+
+    def _read_with_margin(
+        self, band: int, first: int, last: int, left: int, right: int
+    ) -> np.ndarray:
+        """Read rows first..last and columns left..right and MARGIN more around, 0 outside."""
+        top, bottom = max(first - MARGIN, 0), min(last + MARGIN, self.info.rows)
+        west, east = max(left - MARGIN, 0), min(right + MARGIN, self.info.columns)
+        pixels = self.read(band, top, west, bottom - top, east - west)
+        rows = (top - first + MARGIN, last + MARGIN - bottom)
+        return np.pad(pixels, (rows, (west - left + MARGIN, right + MARGIN - east)))
 
 
-def _with_margin(start: int, length: int, ratio: int, size: int) -> tuple[int, int]:
-    """Return first and last (exclusive) coarse pixel that the spline of a window needs."""
-    first = start // ratio - 2
-    last = -(-(start + length) // ratio) + 2
-    return max(first, 0), min(last, size)
-
-
-def _spline_weights(start: int, length: int, ratio: int, size: int) -> np.ndarray:
-    """Return the weights (length, size) of coarse pixels in fine pixels, as whole numbers.
+def _spline_weights(ratio: int) -> np.ndarray:
+    """Return the weights (ratio, 5) of the coarse pixels -2..2 at each fine pixel of pixel 0.
 
     The cubic B-spline has rational values at the centres of the fine pixels; multiplied by
     6 (2 ratio)^3 they are integers, so that sums of them in float64 are exact, and a pixel
     comes out the same whatever window it is read in.
     """
-    fine = np.arange(start, start + length)[:, None]
-    coarse = np.arange(size)[None, :]
     unit = 2 * ratio
+    fine = np.arange(ratio)[:, None]
+    coarse = np.arange(-MARGIN, MARGIN + 1)[None, :]
     distance = np.abs((2 * fine + 1) - (2 * coarse + 1) * ratio).astype(np.float64)
     near = 4 * unit**3 - 6 * unit * distance**2 + 3 * distance**3
     far = np.clip(2 * unit - distance, 0, None) ** 3
     return np.where(distance < unit, near, far)
 
 
-def upsample(
-    pixels: np.ndarray, ratio: int, window: tuple[int, int, int, int] | None = None
-) -> np.ndarray:
+def _spread_rows(values: np.ndarray, ratio: int) -> np.ndarray:
+    """Sum the weighted neighbours of every fine row; MARGIN rows at both ends are used up."""
+    neighbours = np.lib.stride_tricks.sliding_window_view(values, 2 * MARGIN + 1, axis=0)
+    fine = _spline_weights(ratio) @ neighbours.swapaxes(1, 2)
+    return fine.reshape(-1, values.shape[1])
+
+
+def _spread(values: np.ndarray, ratio: int) -> np.ndarray:
+    # columns first, while there are few rows
+    along = _spread_rows(np.ascontiguousarray(values.T), ratio)
+    return _spread_rows(np.ascontiguousarray(along.T), ratio)
+
+
+def upsample(pixels: np.ndarray, ratio: int) -> np.ndarray:
     """Upsample by cubic B-spline, nodata (0) left out of every sum.
 
     The kernel is the one that GDAL calls "cubicspline" (smoothing, not interpolating), which
-    made the EuroSAT patches. Pixels beyond the edge count as nodata. As the weights of what
-    is left sum to one, a constant added before or after gives the same.
+    made the EuroSAT patches. As the weights of what is left sum to one, a constant added
+    before or after gives the same.
 
     Parameters
     ----------
-    pixels : ndarray of shape (coarse rows, coarse columns), unsigned integer
+    pixels : ndarray of shape (rows + 4, columns + 4), unsigned integer
+        With a margin of 2 pixels on every side; 0 where there is nothing.
     ratio : int
         Fine pixels side by side in a coarse one.
-    window : tuple of 4 ints, optional
-        Row, column, rows, columns on the fine grid; all of it when left out.
 
     Returns
     -------
-    ndarray of shape (rows, columns), dtype of `pixels`
+    ndarray of shape (rows * ratio, columns * ratio), dtype of `pixels`
         Rounded half up; 0 where the coarse pixel that a fine pixel lies in is 0.
     """
-    all_rows, all_columns = pixels.shape
-    row, column, rows, columns = window or (0, 0, all_rows * ratio, all_columns * ratio)
-    result = np.empty((rows, columns), pixels.dtype)
-    # a product of small matrices is fast, one over a whole scene is not
-    for r in range(0, rows, 256):
-        for c in range(0, columns, 256):
-            part = (row + r, column + c, min(256, rows - r), min(256, columns - c))
-            result[r : r + part[2], c : c + part[3]] = _upsample_part(pixels, ratio, part)
-    return result
-
-
-def _upsample_part(pixels: np.ndarray, ratio: int, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Upsample a small window."""
-    row, column, rows, columns = window
-    top, bottom = _with_margin(row, rows, ratio, pixels.shape[0])
-    left, right = _with_margin(column, columns, ratio, pixels.shape[1])
-    coarse = pixels[top:bottom, left:right].astype(np.float64)
-    down = _spline_weights(row - top * ratio, rows, ratio, bottom - top)
-    along = _spline_weights(column - left * ratio, columns, ratio, right - left).T
-    valid = (coarse > 0).astype(np.float64)
-    total = down @ coarse @ along
-    weight = down @ valid @ along
-    own = valid[
-        np.ix_(
-            (row + np.arange(rows)) // ratio - top, (column + np.arange(columns)) // ratio - left
-        )
-    ]
-    value = np.floor(total / np.maximum(weight, 1) + 0.5)
-    return np.where(own > 0, value, 0).astype(pixels.dtype)
+    total = _spread(pixels.astype(np.float64), ratio)
+    if pixels.all():
+        return np.floor(total / _spline_weights(ratio)[0].sum() ** 2 + 0.5).astype(pixels.dtype)
+    weight = _spread((pixels > 0).astype(np.float64), ratio)
+    value = np.floor(total / np.maximum(weight, 1) + 0.5).astype(pixels.dtype)
+    own = pixels[MARGIN:-MARGIN, MARGIN:-MARGIN].repeat(ratio, 0).repeat(ratio, 1)
+    return np.where(own > 0, value, 0)
 
 
 def read_info(path: str | Path) -> RasterInfo:
