@@ -7,6 +7,7 @@ import base64
 import html
 import io
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def natural_colour(rgb: np.ndarray, units: str = "DN") -> np.ndarray:
             'a scene in natural colour needs the units "DN" or "rgb8" and shape (rows, columns, 3);'
             f" got {units!r} and {rgb.shape}"
         )
-    valid = rgb.any(axis=2)
+    valid = np.asarray(rgb.any(axis=2))
     if not valid.any():
         return np.zeros(rgb.shape, dtype=np.uint8)
     step = max(1, int(np.sqrt(valid.size / 1e6)))  # about a million pixels tell the percentiles
@@ -58,8 +59,9 @@ def natural_colour(rgb: np.ndarray, units: str = "DN") -> np.ndarray:
     sample = sample if len(sample) else rgb[valid]
     low = np.percentile(sample, 0.5, axis=0)
     least = 600 if units == "DN" else 600 / 2750 * 255  # keeps the noise of an all-water scene calm
-    span = max(float((np.percentile(sample, 98.5, axis=0) - low).max()), least)
-    shares = ((rgb.astype(np.float32) - low) / span).clip(0, 1) ** (1 / 1.35)
+    spans = np.maximum(np.percentile(sample, 98.5, axis=0) - low, least)
+    spans = np.sqrt(spans * spans.max())  # halfway to equal bands: white stays white, soil brown
+    shares = ((rgb.astype(np.float32) - low) / spans).clip(0, 1) ** (1 / 1.5)
     stretched = 1 + np.rint(254 * shares)
     return np.where(valid[..., None], stretched, 0).astype(np.uint8)
 
@@ -291,8 +293,9 @@ def _compose(
     width = 3 * panel_width + 4 * _MARGIN
     present = [(a, c) for a, c in zip(areas, colours, strict=False) if a.pixels]
     present.sort(key=lambda entry: -entry[0].hectares)
-    columns = max(1, int(width // 3.4))
-    legend_height = 0.33 * (max(1, -(-len(present) // columns)) + 1.35)
+    rows = max(1, -(-len(present) // max(1, int(width // 3.4))))
+    columns = max(1, -(-len(present) // rows))
+    legend_height = 0.33 * (rows + 1.35)
     head = 0.95 if texts[1] else 0.7
     height = head + 0.3 + panel_height + 0.25 + legend_height + 0.3
     figure.set_size_inches(width, height)
@@ -322,12 +325,15 @@ def _panels(
     neutral = np.where(scene.pixels.any(axis=2, keepdims=True), scene.pixels, NEUTRAL)
     natural = _Layer(neutral.astype(np.uint8), scene.bounds)
     painted = _Layer(_paint(land_use.pixels, colours), land_use.bounds)
-    opacity = np.where(land_use.pixels == maps.NODATA, 0, 115).astype(np.uint8)
+    opacity = np.where(land_use.pixels == maps.NODATA, 0, 130).astype(np.uint8)
     veil = _Layer(np.dstack([painted.pixels, opacity]), land_use.bounds)
+    # The scene's own colours would mix with those of the classes, so most of them go.
+    grey = neutral @ np.array([0.299, 0.587, 0.114])
+    pale = _Layer((40 + 0.15 * neutral + 0.69 * grey[..., None]).astype(np.uint8), scene.bounds)
     return [
         ("Scene in natural colour", natural, None),
         ("Land use", painted, None),
-        ("Land use over the scene", natural, veil),
+        ("Land use over the scene", pale, veil),
     ]
 
 
@@ -384,13 +390,11 @@ def _fill_template(texts: dict[str, str], data: dict[str, Any]) -> str:
     """Return the page; no name can end the script or the element that it stands in."""
     as_json = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
     values = {f"{{{{{name}}}}}": html.escape(text) for name, text in texts.items()}
-    pieces = _TEMPLATE.read_text(encoding="utf-8").split("{{data}}")
-    filled = []
-    for piece in pieces:
-        for placeholder, value in values.items():
-            piece = piece.replace(placeholder, value)
-        filled.append(piece)
-    return as_json.join(filled)
+    # Long product names may break after their underscores.
+    values["{{heading}}"] = values["{{title}}"].replace("_", "_<wbr>")
+    values["{{data}}"] = as_json
+    template = _TEMPLATE.read_text(encoding="utf-8")
+    return re.sub(r"{{\w+}}", lambda found: values[found[0]], template)  # one pass: values stay
 
 
 def write_html(

@@ -1,0 +1,316 @@
+"""Maps as files: what GDAL, QGIS and a spreadsheet find in them."""
+
+import csv
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from landuse import maps, rasters
+
+CRS = "EPSG:32632"
+GEOTRANSFORM = (600_000.0, 80.0, 0.0, 4_850_000.0, 0.0, -80.0)  # 0.64 ha a cell
+NAMES = ["Forest", "River", "Färm & <field>"]
+
+# Machado et al. 2009, severity 1.0, on linear RGB: what colour-blind readers see.
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+@pytest.fixture
+def labels():
+    """Four rows: forest, forest, river, and one of field with a last cell of nodata."""
+    made = np.array([[0] * 5, [0] * 5, [1] * 5, [2] * 5], dtype=np.uint8)
+    made[3, 4] = maps.NODATA
+    return made
+
+
+def large_labels(rows=1100, columns=1300):
+    row, column = np.indices((rows, columns))
+    return ((row // 90 + column // 70) % 3).astype(np.uint8)
+
+
+def seen(colours, matrix):
+    encoded = np.array(colours) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    linear = (linear @ np.transpose(matrix)).clip(0, 1)
+    again = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return maps._cielab(again * 255)
+
+
+def is_valid_cog(path):
+    check = [sys.executable, "-m", "osgeo_utils.samples.validate_cloud_optimized_geotiff"]
+    done = subprocess.run([*check, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return "is a valid cloud optimized GeoTIFF" in done.stdout
+
+
+def gdalinfo(path):
+    if shutil.which("gdalinfo") is None:
+        pytest.skip("gdalinfo is not installed")
+    done = subprocess.run(["gdalinfo", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colours_of_two_classes_differ_for_every_kind_of_vision(vision):
+    lab = seen(list(maps.COLOURS.values()), VISION[vision])
+    for (i, first), (j, second) in itertools.combinations(enumerate(maps.COLOURS), 2):
+        assert np.linalg.norm(lab[i] - lab[j]) > 20, (first, second)
+
+
+def test_cielab_of_known_colours():
+    lab = maps._cielab(np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0]]))
+    np.testing.assert_allclose(lab, [[100, 0, 0], [0, 0, 0], [53.2, 80.1, 67.2]], atol=0.3)
+
+
+def test_known_classes_get_the_expected_colours_and_others_distinct_ones():
+    assert maps.colours_of(["Forest", "SeaLake"]) == [(12, 64, 26), (8, 56, 193)]
+    assert maps.colours_of(["forest", "Water"]) == [(12, 64, 26), (8, 56, 193)]
+    assert maps.colours_of(["Uncertain"]) == [maps.COLOURS["uncertain"]]
+    both = maps.colours_of(["Water", "SeaLake"])  # one colour, two classes: the second gets another
+    assert both[0] == maps.COLOURS["SeaLake"] != both[1]
+
+
+def test_many_unknown_classes_get_different_colours():
+    names = [f"class {index}" for index in range(43)]
+    colours = maps.colours_of(names)
+    assert colours == maps.colours_of(names)
+    lab = maps._cielab(np.array(colours))
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
+    assert min(apart) > 15
+    assert all(0 <= part <= 255 for colour in colours for part in colour)
+
+
+def test_label_map_holds_names_colours_and_metadata(tmp_path, labels):
+    path = tmp_path / "label.tif"
+    metadata = {"model": "model.keras", "stride": 8, "bounds": (1.5, 2), "cloud:mask=": None}
+    maps.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, metadata)
+    read, info = rasters.read_raster(path)
+    np.testing.assert_array_equal(read, labels)
+    assert info.dtype == np.uint8
+    assert info.nodata == 255
+    assert info.geotransform == GEOTRANSFORM
+    assert rasters.same_crs(info.crs, CRS)
+    assert list(info.category_names) == NAMES
+    assert info.colours[0] == maps.COLOURS["Forest"]
+    assert info.colours[1] == maps.COLOURS["River"]
+    assert info.metadata["MODEL"] == "model.keras"
+    assert info.metadata["STRIDE"] == "8"
+    assert info.metadata["BOUNDS"] == "[1.5, 2]"
+    assert not [key for key in info.metadata if "CLOUD" in key]
+
+
+def test_class_names_survive_when_the_tif_is_copied_alone(tmp_path, labels):
+    maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES, {})
+    (tmp_path / "elsewhere").mkdir()
+    copy = shutil.copy(tmp_path / "label.tif", tmp_path / "elsewhere")
+    metadata = rasters.read_info(copy).metadata
+    assert [metadata[f"CLASS_{index}"] for index in range(3)] == NAMES
+    assert "0 Forest, 1 River" in metadata["TIFFTAG_IMAGEDESCRIPTION"]
+
+
+def test_every_raster_is_accepted_by_the_cog_checker_and_gdalinfo(tmp_path):
+    labels = large_labels()
+    percent = np.full(labels.shape, 80, np.uint8)
+    every = np.full((*labels.shape, 3), 33, np.uint8)
+    maps.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    maps.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
+    maps.write_probability_map(tmp_path / "f.tif", percent / np.float32(100), GEOTRANSFORM, CRS)
+    maps.write_probability_map(tmp_path / "a.tif", every, GEOTRANSFORM, CRS, {}, NAMES)
+    maps.write_label_map(tmp_path / "small.tif", labels[:80, :80], GEOTRANSFORM, CRS, NAMES)
+    for name in ("l", "p", "f", "a", "small"):
+        assert is_valid_cog(tmp_path / f"{name}.tif")
+        assert "LAYOUT=COG" in gdalinfo(tmp_path / f"{name}.tif")
+    report = gdalinfo(tmp_path / "l.tif")
+    assert "Overviews: 650x550" in report
+    assert "1: River" in report
+
+
+def overview(path):
+    """Return the first overview of band 1."""
+    script = (
+        "import sys; from osgeo import gdal; gdal.UseExceptions(); d = gdal.Open(sys.argv[1]);"
+        "a = d.GetRasterBand(1).GetOverview(0).ReadAsArray(); import numpy;"
+        "numpy.save(sys.argv[2], a)"
+    )
+    target = path.with_suffix(".npy")
+    subprocess.run([sys.executable, "-c", script, path, target], check=True)
+    return np.load(target)
+
+
+def test_overviews_hold_the_mode_of_labels_and_the_mean_of_probabilities(tmp_path):
+    labels = np.zeros((1024, 1024), np.uint8)
+    labels[::2, ::2] = 2  # one of four: a mean would be 0.5, the nearest 2
+    maps.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    assert set(np.unique(overview(tmp_path / "l.tif"))) == {0}
+    percent = np.where(labels == 2, 100, 60).astype(np.uint8)
+    percent[:2, :2] = [[255, 255], [40, 60]]  # nodata must not count
+    maps.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
+    means = overview(tmp_path / "p.tif")
+    assert means[0, 0] == 50
+    assert means[5, 5] == 70
+
+
+@pytest.mark.parametrize("kind", ["label", "percent", "float"])
+def test_same_arrays_give_the_same_bytes(tmp_path, kind):
+    labels = large_labels(700, 600)
+    written = []
+    for folder in ("first", "second"):
+        path = tmp_path / folder / "map.tif"
+        path.parent.mkdir()
+        if kind == "label":
+            maps.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, {"a": 1})
+        else:
+            values = labels * np.uint8(30) if kind == "percent" else labels / np.float32(3)
+            maps.write_probability_map(path, values, GEOTRANSFORM, CRS, {"a": 1})
+        written.append({file.name: file.read_bytes() for file in path.parent.iterdir()})
+    assert written[0] == written[1]
+    endings = {"label": ["map.qml", "map.tif", "map.tif.aux.xml"]}.get(kind, ["map.tif"])
+    assert sorted(written[0]) == endings
+
+
+def test_style_is_what_qgis_reads(tmp_path, labels):
+    maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    text = (tmp_path / "label.qml").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
+    root = ElementTree.fromstring(text)
+    renderer = root.find("pipe/rasterrenderer")
+    assert renderer.get("type") == "paletted"
+    assert renderer.get("band") == "1"
+    entries = [entry.attrib for entry in renderer.findall("colorPalette/paletteEntry")]
+    assert [entry["label"] for entry in entries] == NAMES
+    assert entries[0] == {"value": "0", "color": "#0c401a", "label": "Forest", "alpha": "255"}
+
+
+def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
+    every = np.random.default_rng(0).integers(0, 101, (6, 5, 3)).astype(np.uint8)
+    every[0, 0] = 255
+    maps.write_probability_map(tmp_path / "all.tif", every, GEOTRANSFORM, CRS, {"s": 8}, NAMES)
+    read, info = rasters.read_raster(tmp_path / "all.tif")
+    np.testing.assert_array_equal(read, every)
+    assert list(info.band_names) == NAMES
+    assert info.nodata == 255
+    assert info.metadata["UNIT"] == "percent"
+    assert "not how often it is right" in info.metadata["TIFFTAG_IMAGEDESCRIPTION"]
+
+
+def test_float_probabilities_are_kept_with_their_own_nodata(tmp_path):
+    values = np.array([[0.25, 1.0], [-1.0, 1 / 3]], dtype=np.float32)
+    maps.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS)
+    read, info = rasters.read_raster(tmp_path / "p.tif")
+    np.testing.assert_array_equal(read, values)
+    assert info.nodata == -1
+    assert info.metadata["UNIT"] == "0..1"
+
+
+def test_to_percent_rounds_and_keeps_nodata():
+    values = np.array([0, 0.004, 0.996, 1, -1, np.nan], dtype=np.float32)
+    assert maps.to_percent(values).tolist() == [0, 0, 100, 100, 255, 255]
+    percent = np.array([3, 255], dtype=np.uint8)
+    assert maps.to_percent(percent) is percent
+
+
+def test_areas_by_hand(labels):
+    rows = maps.areas(labels, GEOTRANSFORM, NAMES)
+    assert [row.class_name for row in rows] == [*NAMES, "nodata"]
+    assert [row.pixels for row in rows] == [10, 5, 4, 1]
+    np.testing.assert_allclose([row.hectares for row in rows], [6.4, 3.2, 2.56, 0.64])
+    np.testing.assert_allclose([row.percent for row in rows[:3]], [1000 / 19, 500 / 19, 400 / 19])
+    assert rows[3].percent is None
+
+
+def test_cells_past_the_scene_count_in_part():
+    labels = np.array([[0, 1], [0, 1]], dtype=np.uint8)
+    # cells of 80 m from a scene of 120 m x 100 m: the second row and column are cut
+    bounds = (600_000.0, 4_850_000.0 - 100, 600_000.0 + 120, 4_850_000.0)
+    rows = maps.areas(labels, GEOTRANSFORM, ["Forest", "River"], bounds)
+    assert [row.pixels for row in rows] == [2, 2, 0]
+    np.testing.assert_allclose([row.hectares for row in rows], [0.8, 0.4, 0])
+    np.testing.assert_allclose([row.percent for row in rows[:2]], [200 / 3, 100 / 3])
+
+
+def test_areas_of_a_map_without_any_class():
+    labels = np.full((3, 3), maps.NODATA, np.uint8)
+    assert [row.percent for row in maps.areas(labels, GEOTRANSFORM, ["Forest"])] == [0, None]
+
+
+def test_area_table(tmp_path, labels):
+    maps.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
+    with open(tmp_path / "areas.csv", encoding="utf-8", newline="") as stream:
+        table = list(csv.reader(stream))
+    assert table[0] == [
+        "class",
+        "pixels",
+        "hectares (UTM pixel area)",
+        "percent of the classified area",
+    ]
+    assert table[1] == ["Forest", "10", "6.40", "52.63"]
+    assert table[3][0] == NAMES[2]
+    assert table[-1] == ["nodata", "1", "0.64", ""]
+
+
+def test_polygons_carry_class_and_hectares(tmp_path, labels):
+    path = tmp_path / "polygons.gpkg"
+    maps.write_polygons(path, labels, GEOTRANSFORM, CRS, NAMES)
+    script = (
+        "import sys, json; from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open(sys.argv[1]);"
+        "print(json.dumps([dict(f.items(), area=f.GetGeometryRef().GetArea()) for f in d[0]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, check=True)
+    features = sorted(json.loads(done.stdout), key=lambda feature: feature["class_index"])
+    assert [feature["class_name"] for feature in features] == NAMES
+    assert [feature["hectares"] for feature in features] == pytest.approx([6.4, 3.2, 2.56])
+    assert [feature["area"] for feature in features] == pytest.approx([64_000, 32_000, 25_600])
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "message"),
+    [
+        (np.full((2, 2), 3, np.uint8), NAMES, "labels must be 0..2 or 255 .* found 3"),
+        (np.zeros((2, 2), np.int64), NAMES, r"labels must be uint8 .* got int64 \(2, 2\)"),
+        (np.zeros((2, 2, 1), np.uint8), NAMES, r"got uint8 \(2, 2, 1\)"),
+        (np.zeros((2, 2), np.uint8), ["A", "A"], "at most 254 class names, all different"),
+        (np.zeros((2, 2), np.uint8), [str(i) for i in range(255)], "at most 254 class names"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path, labels, names, message):
+    with pytest.raises(ValueError, match=message):
+        maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, names)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "message"),
+    [
+        (np.zeros((2, 2)), None, "must be uint8 .percent. or float32 .0..1., got float64"),
+        (np.zeros((2, 2, 2), np.uint8), NAMES, "3 bands of probabilities expected"),
+        (np.zeros((2, 2, 3), np.uint8), None, "1 bands of probabilities expected"),
+    ],
+)
+def test_probabilities_that_do_not_fit_are_refused(tmp_path, values, names, message):
+    with pytest.raises(ValueError, match=message):
+        maps.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS, {}, names)

@@ -1,0 +1,501 @@
+"""The picture and the page: what they show, and that the page works in a browser."""
+
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from landuse import maps, views
+
+GEOTRANSFORM = (600_000.0, 80.0, 0.0, 4_850_000.0, 0.0, -80.0)
+SCENE_GEOTRANSFORM = (600_000.0, 10.0, 0.0, 4_850_000.0, 0.0, -10.0)
+NAMES = ["Forest", "River", "</script><b>Färm", "uncertain"]
+
+
+def read_png(path):
+    from PIL import Image
+
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.fixture
+def scene():
+    """A scene of 316 x 240 pixels, whose map of 40 x 30 cells reaches past it on the right."""
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(40, 200, (240, 316, 3)).astype(np.uint8)
+    rgb[:, 280:] = 0
+    return rgb
+
+
+@pytest.fixture
+def labels():
+    """Rows 0-9 forest, 10-19 river, 20-29 a class with a bad name; nodata from column 35 on."""
+    made = np.repeat(np.array([0, 1, 2], np.uint8), 10)[:, None] * np.ones((1, 40), np.uint8)
+    made[25:, :10] = 3
+    made[:, 35:] = maps.NODATA
+    return made
+
+
+@pytest.fixture
+def probability(labels):
+    percent = np.where(labels == maps.NODATA, 255, 40 + 20 * labels.astype(int))
+    return percent.astype(np.uint8)
+
+
+# ---- natural colour
+
+
+def test_natural_colour_keeps_nodata_and_uses_the_whole_range():
+    rng = np.random.default_rng(1)
+    dn = rng.integers(700, 2400, (50, 60, 3)).astype(np.uint16)
+    dn[0, :5] = 0
+    shown = views.natural_colour(dn)
+    assert shown.dtype == np.uint8
+    assert (shown[0, :5] == 0).all()
+    assert shown[1:].min() == 1
+    assert shown[1:].max() == 255
+
+
+def test_natural_colour_is_not_darkened_by_a_few_clouds():
+    rng = np.random.default_rng(2)
+    dn = rng.integers(500, 1500, (100, 100, 3)).astype(np.uint16)
+    cloudy = dn.copy()
+    cloudy[:10, :10] = 12_000
+    difference = views.natural_colour(cloudy)[20:].astype(int) - views.natural_colour(dn)[20:]
+    assert abs(difference).max() < 20
+
+
+def test_natural_colour_of_dn_and_of_scaled_bytes_look_alike():
+    rng = np.random.default_rng(3)
+    dn = rng.integers(300, 2500, (80, 80, 3)).astype(np.uint16)
+    rgb8 = np.rint(1 + dn / 2750 * 254).astype(np.uint8)
+    difference = views.natural_colour(dn).astype(int) - views.natural_colour(rgb8, "rgb8")
+    assert abs(difference).max() <= 8  # one step of the bytes is 11 DN
+
+
+def test_natural_colour_of_nothing_is_nothing():
+    assert not views.natural_colour(np.zeros((4, 4, 3), np.uint16)).any()
+
+
+def test_natural_colour_of_water_alone_stays_calm():
+    rng = np.random.default_rng(4)
+    dn = rng.integers(800, 830, (50, 50, 3)).astype(np.uint16)
+    assert views.natural_colour(dn).max() < 60
+
+
+def test_natural_colour_refuses_other_units():
+    with pytest.raises(ValueError, match="units"):
+        views.natural_colour(np.zeros((4, 4, 3), np.uint8), "reflectance")
+
+
+# ---- thinning
+
+
+def test_thinning_takes_the_middle_pixel_and_keeps_the_place():
+    array = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    pixels, step = views._thin(array, 4)
+    assert step == 3
+    np.testing.assert_array_equal(pixels[0], [11, 14, 17, 19])
+    layer = views._layer(array, SCENE_GEOTRANSFORM, 4)
+    assert layer.bounds == (600_000, 4_850_000 - 120, 600_000 + 120, 4_850_000)
+
+
+# ---- the picture
+
+
+def test_quicklook_shows_the_classes_in_their_colours(tmp_path, scene, labels):
+    path = tmp_path / "look.png"
+    views.write_quicklook(
+        path, scene, labels, NAMES, GEOTRANSFORM, "A scene", rgb_geotransform=SCENE_GEOTRANSFORM
+    )
+    picture = read_png(path)
+    columns = picture.shape[1]
+    middle = picture[:, columns // 3 : 2 * columns // 3]  # the second panel
+    for name in ("Forest", "River", "uncertain"):
+        found = (middle == maps.COLOURS[name]).all(axis=2).sum()
+        assert found > 0.01 * middle.shape[0] * middle.shape[1], name
+    assert (middle == views.NEUTRAL).all(axis=2).sum() > 1000
+
+
+def test_quicklook_has_forest_above_river(tmp_path, scene, labels):
+    views.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    picture = read_png(tmp_path / "a.png")
+    panels = picture[: int(picture.shape[0] * 0.7)]
+    forest = np.argwhere((panels == maps.COLOURS["Forest"]).all(axis=2))
+    river = np.argwhere((panels == maps.COLOURS["River"]).all(axis=2))
+    assert forest[:, 0].max() < river[:, 0].min()
+
+
+def test_quicklook_has_the_same_bytes_and_no_program_name(tmp_path, scene, labels):
+    for name in ("a.png", "b.png"):
+        views.write_quicklook(tmp_path / name, scene, labels, NAMES, GEOTRANSFORM, "A $x$ scene")
+    content = (tmp_path / "a.png").read_bytes()
+    assert content == (tmp_path / "b.png").read_bytes()
+    assert b"Software" not in content
+    assert b"matplotlib" not in content.lower()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (3000, 100), (100, 3000), (1, 1)])
+def test_quicklook_of_any_shape_and_of_nothing_but_nodata(tmp_path, shape):
+    rgb = np.zeros((*shape, 3), np.uint8)
+    labels = np.full(shape, maps.NODATA, np.uint8)
+    views.write_quicklook(tmp_path / "a.png", rgb, labels, NAMES, GEOTRANSFORM, "Nothing")
+    assert min(read_png(tmp_path / "a.png").shape[:2]) > 300
+
+
+def test_quicklook_does_not_need_pyplot(tmp_path, scene, labels):
+    already = "matplotlib.pyplot" in sys.modules
+    views.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    assert already or "matplotlib.pyplot" not in sys.modules
+
+
+def test_legend_note_says_what_is_missing():
+    areas = [
+        maps.Area("A", 3, 3.0, 100.0),
+        maps.Area("B", 0, 0.0, 0.0),
+        maps.Area("nodata", 1, 1.0, None),
+    ]
+    assert views._legend_note(areas, "By hand.") == (
+        "Shares of the classified area.  Not found: B.  "
+        "No data (light grey): 25.0 % of the scene.  By hand."
+    )
+
+
+def test_scene_of_another_type_is_refused(tmp_path, labels):
+    with pytest.raises(ValueError, match="natural_colour returns it; got uint16"):
+        views.write_quicklook(
+            tmp_path / "a.png", np.zeros((9, 9, 3), np.uint16), labels, NAMES, GEOTRANSFORM, "A"
+        )
+
+
+# ---- the page
+
+
+@pytest.fixture
+def page(tmp_path, scene, labels, probability):
+    path = tmp_path / "map.html"
+    views.write_html(
+        path,
+        scene,
+        labels,
+        probability,
+        NAMES,
+        GEOTRANSFORM,
+        "S2A_MSIL1C <b>&amp;",
+        rgb_geotransform=SCENE_GEOTRANSFORM,
+        crs_name="WGS 84 / UTM zone 32N",
+        subtitle="4 July 2015",
+        caption="{{data}} stays as it is",
+    )
+    return path
+
+
+def test_page_asks_for_nothing_from_outside(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href|action)\s*=\s*[\"']?\s*(?:https?:)?//", text)
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|WebSocket|import\(", text)
+    assert not re.search(r"https?://", text)
+    assert "default-src 'none'" in text
+
+
+def test_names_cannot_break_the_page(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("</script>") == 2
+    assert "<title>S2A_MSIL1C &lt;b&gt;&amp;amp;</title>" in text
+    assert "{{data}} stays as it is" in text
+    assert not re.search(r"{{(?!data}} stays)", text)
+
+
+def test_page_has_the_same_bytes(tmp_path, scene, labels):
+    for name in ("a.html", "b.html"):
+        views.write_html(tmp_path / name, scene, labels, None, NAMES, GEOTRANSFORM, "A")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_page_stays_small(tmp_path):
+    rng = np.random.default_rng(5)
+    rgb = rng.integers(1, 255, (2100, 2100, 3)).astype(np.uint8)  # noise: the worst case
+    labels = rng.integers(0, 4, (2100, 2100)).astype(np.uint8)
+    views.write_html(tmp_path / "a.html", rgb, labels, labels, NAMES, GEOTRANSFORM, "A")
+    assert (tmp_path / "a.html").stat().st_size < 8e6
+
+
+def test_page_refuses_probabilities_of_another_map(tmp_path, scene, labels):
+    with pytest.raises(ValueError, match="one shape"):
+        views.write_html(tmp_path / "a.html", scene, labels, labels[1:], NAMES, GEOTRANSFORM, "A")
+
+
+# ---- the page in a browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1300,900",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield running
+    running.quit()
+
+
+class Viewer:
+    """The page as a user has it: things to see, to point at and to press."""
+
+    def __init__(self, browser, path):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.browser = browser
+        browser.get_log("browser")
+        browser.get(path.as_uri())
+        self.wait = WebDriverWait(browser, 20)
+        self.wait.until(lambda b: b.find_element("tag name", "body").get_attribute("data-ready"))
+        self.canvas = self.find("view")
+
+    def find(self, identity):
+        return self.browser.find_element("id", identity)
+
+    def actions(self):
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        return ActionChains(self.browser, duration=20)
+
+    def frame(self):
+        """Wait until what changed is drawn."""
+        self.browser.execute_async_script(
+            "const done = arguments[0];"
+            "requestAnimationFrame(() => requestAnimationFrame(() => done()))"
+        )
+
+    def place(self, row, column):
+        """Return where a cell is on the canvas, from its middle, before the first move."""
+        size = self.canvas.size
+        zoom = float(self.canvas.get_attribute("data-zoom"))
+        right, down = (column + 0.5) * 80 - 3160 / 2, (row + 0.5) * 80 - 2400 / 2
+        assert size["width"] > 0
+        return round(right * zoom), round(down * zoom)
+
+    def point(self, right, down):
+        self.actions().move_to_element_with_offset(self.canvas, right, down).perform()
+        self.frame()
+        return self.find("readout").text.splitlines()
+
+    def zoom(self):
+        self.frame()
+        return float(self.canvas.get_attribute("data-zoom"))
+
+    def colour(self, right, down):
+        """Return the canvas's red, green, blue at a place, as seen from its middle."""
+        self.frame()
+        return self.browser.execute_script(
+            "const c = document.getElementById('view'), r = window.devicePixelRatio;"
+            "return [...c.getContext('2d').getImageData(c.width / 2 + arguments[0] * r,"
+            " c.height / 2 + arguments[1] * r, 1, 1).data].slice(0, 3)",
+            right,
+            down,
+        )
+
+    def errors(self):
+        return [entry for entry in self.browser.get_log("browser") if entry["level"] != "INFO"]
+
+
+@pytest.fixture
+def viewer(browser, page):
+    return Viewer(browser, page)
+
+
+def test_pointer_tells_class_probability_and_place(viewer):
+    label, where = viewer.point(*viewer.place(5, 30))
+    assert label == "Forest · 40 %"
+    assert where.endswith("· WGS 84 / UTM zone 32N")
+    where = re.findall(r"[EN]\s([\d\u2009]+)", where)
+    easting, northing = (int(text.replace("\u2009", "")) for text in where)
+    assert abs(easting - 602_440) <= 8
+    assert abs(northing - 4_849_560) <= 8
+    assert viewer.point(*viewer.place(15, 5))[0] == "River · 60 %"
+    assert viewer.point(*viewer.place(22, 30))[0] == "</script><b>Färm · 80 %"
+    assert viewer.point(*viewer.place(28, 5))[0] == "uncertain · 100 %"
+    assert viewer.point(*viewer.place(5, 37))[0] == "No data"
+    assert viewer.point(*viewer.place(5, 40))[0] == "Outside the scene"
+    assert viewer.errors() == []
+
+
+def test_map_lies_right_of_the_divider_and_the_scene_left(viewer):
+    river = list(maps.COLOURS["River"])
+    assert viewer.colour(*viewer.place(15, 30)) == river
+    assert viewer.colour(*viewer.place(15, 5)) != river
+
+
+def test_divider_follows_mouse_and_keys(viewer):
+    from selenium.webdriver.common.keys import Keys
+
+    divider, river = viewer.find("swipe"), list(maps.COLOURS["River"])
+    assert divider.get_attribute("aria-valuenow") == "50"
+    distance = -round(0.25 * viewer.canvas.size["width"])
+    viewer.actions().drag_and_drop_by_offset(divider, distance, 0).perform()
+    assert divider.get_attribute("aria-valuenow") == "25"
+    divider.send_keys(Keys.ARROW_RIGHT)
+    assert divider.get_attribute("aria-valuenow") == "27"
+    divider.send_keys(Keys.HOME)
+    assert divider.get_attribute("aria-valuenow") == "0"
+    assert viewer.colour(*viewer.place(15, 5)) == river
+    divider.send_keys(Keys.END)
+    assert viewer.colour(*viewer.place(15, 30)) != river
+
+
+def test_wheel_zooms_where_it_points(viewer):
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    right, down = viewer.place(15, 30)
+    before, text = viewer.zoom(), viewer.point(right, down)
+    origin = ScrollOrigin.from_element(viewer.canvas, right, down)
+    viewer.actions().scroll_from_origin(origin, 0, -200).perform()
+    assert viewer.zoom() > 1.2 * before
+    assert viewer.point(right, down) == text
+    scale = viewer.find("scale-text").text
+    assert re.fullmatch(r"\d+ k?m", scale)
+
+
+def test_buttons_and_keys_zoom_and_fit(viewer):
+    start = viewer.zoom()
+    viewer.find("zoom-in").click()
+    assert viewer.zoom() == pytest.approx(1.6 * start, rel=1e-4)
+    viewer.find("zoom-out").click()
+    assert viewer.zoom() == pytest.approx(start, rel=1e-4)
+    viewer.canvas.send_keys("+")
+    assert viewer.zoom() == pytest.approx(1.4 * start, rel=1e-4)
+    viewer.canvas.send_keys("0")
+    assert viewer.zoom() == pytest.approx(start, rel=1e-4)
+
+
+def test_dragging_moves_the_map(viewer):
+    right, down = viewer.place(5, 25)
+    text = viewer.point(right, down)
+    chain = viewer.actions().move_to_element_with_offset(viewer.canvas, right, down)
+    chain.click_and_hold().move_by_offset(40, 60).release().perform()
+    assert viewer.point(right + 40, down + 60) == text
+    assert viewer.point(right, down) != text
+
+
+def test_two_fingers_zoom(viewer):
+    before = viewer.zoom()
+    frame = viewer.canvas.rect
+
+    def touch(kind, apart):
+        middle = frame["x"] + frame["width"] / 4, frame["y"] + frame["height"] / 2
+        fingers = [{"x": middle[0] + sign * apart, "y": middle[1], "id": sign} for sign in (0, 1)]
+        points = [] if kind == "touchEnd" else fingers
+        command = {"type": kind, "touchPoints": points}
+        viewer.browser.execute_cdp_cmd("Input.dispatchTouchEvent", command)
+
+    touch("touchStart", 50)
+    for apart in (60, 80, 100):
+        touch("touchMove", apart)
+    touch("touchEnd", 100)
+    assert viewer.zoom() == pytest.approx(2 * before, rel=0.02)
+    assert viewer.errors() == []
+
+
+def test_keyboard_alone_reads_the_middle(viewer):
+    from selenium.webdriver.common.keys import Keys
+
+    viewer.canvas.send_keys("+", "-")
+    assert viewer.find("class").text == "River · 60 %"
+    viewer.canvas.send_keys(*[Keys.ARROW_UP] * 3)
+    assert viewer.find("class").text == "Forest · 40 %"
+    assert viewer.find("readout").get_attribute("aria-live") == "polite"
+
+
+def test_legend_shows_shares_and_highlights(viewer):
+    from selenium.webdriver.common.keys import Keys
+
+    entries = viewer.browser.find_elements("css selector", "#legend button")
+    shares = {entry.text.split("\n")[0]: entry.text.split("\n")[-1] for entry in entries}
+    assert shares["Forest"] == "33.3 %"
+    assert shares["uncertain"] == "4.8 %"  # 50 of 1050 cells
+    river = next(entry for entry in entries if entry.text.startswith("River"))
+    forest = viewer.colour(*viewer.place(5, 30))
+    river.click()
+    assert river.get_attribute("aria-pressed") == "true"
+    assert viewer.colour(*viewer.place(15, 30)) == list(maps.COLOURS["River"])
+    assert viewer.colour(*viewer.place(5, 30)) != forest
+    viewer.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert river.get_attribute("aria-pressed") == "false"
+    assert viewer.colour(*viewer.place(5, 30)) == forest
+
+
+def test_opacity_and_fading(viewer):
+    from selenium.webdriver.common.keys import Keys
+
+    spot, river = viewer.place(15, 30), list(maps.COLOURS["River"])
+    viewer.find("opacity").send_keys(Keys.HOME)
+    assert viewer.find("opacity-text").text == "0 %"
+    assert viewer.colour(*spot) != river
+    viewer.find("opacity").send_keys(Keys.END)
+    assert viewer.colour(*spot) == river
+    viewer.find("fade").click()
+    assert viewer.colour(*spot) != river
+
+
+def test_page_loads_one_file_and_logs_nothing(viewer):
+    viewer.browser.get_log("performance")
+    viewer.browser.refresh()
+    viewer.wait.until(lambda b: b.find_element("tag name", "body").get_attribute("data-ready"))
+    messages = [
+        json.loads(entry["message"])["message"] for entry in viewer.browser.get_log("performance")
+    ]
+    asked = [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in asked if url.startswith("file:")]) == 1
+    assert viewer.errors() == []
+
+
+def test_page_without_probability_or_metres(browser, tmp_path, scene, labels):
+    path = tmp_path / "plain.html"
+    degrees = (10.0, 0.001, 0.0, 43.0, 0.0, -0.001)
+    views.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False)
+    viewer = Viewer(browser, path)
+    assert not viewer.find("fade-row").is_displayed()
+    assert not viewer.find("scale").is_displayed()
+    label, place = viewer.point(0, 0)
+    assert label == "River"
+    np.testing.assert_allclose(
+        [float(part) for part in place.split(", ")], [10.02, 42.985], atol=1e-4
+    )
+    assert viewer.errors() == []
+
+
+def test_page_fits_a_small_screen(browser, page):
+    browser.set_window_size(500, 800)
+    try:
+        viewer = Viewer(browser, page)
+        stage = viewer.canvas.rect
+        legend = viewer.browser.find_element("tag name", "aside").rect
+        assert legend["y"] >= stage["y"] + stage["height"] - 1
+        assert viewer.point(0, 0)[0] == "River · 60 %"
+    finally:
+        browser.set_window_size(1300, 900)
