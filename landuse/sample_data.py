@@ -341,9 +341,7 @@ def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 def _sea_lake(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     turbid = rng.beta(0.8, 1.6) + rng.uniform(0, 0.12) * _fractal(shape, 60, rng)
-    surface = _blend(
-        _plain("clear water", shape), MATERIALS["turbid water"], np.clip(turbid, 0, 1)
-    )
+    surface = _blend(_plain("clear water", shape), MATERIALS["turbid water"], np.clip(turbid, 0, 1))
     return _shine(surface, 1 + 0.006 * _noise(shape, 3, rng))
 
 
@@ -414,9 +412,7 @@ def _surface(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     return np.where(layout.is_sea[..., None], ground, surface)
 
 
-def render_landscape(
-    layout: Layout, rng: np.random.Generator, weather: float = 1.0
-) -> np.ndarray:
+def render_landscape(layout: Layout, rng: np.random.Generator, weather: float = 1.0) -> np.ndarray:
     """Draw a layout as Sentinel-2 would see it.
 
     Parameters
@@ -488,6 +484,14 @@ def _centre(image: np.ndarray) -> np.ndarray:
     return image[MARGIN : MARGIN + PATCH_SIZE, MARGIN : MARGIN + PATCH_SIZE]
 
 
+def _draw_fitting_layout(class_index: int, rng: np.random.Generator) -> Layout:
+    """Draw layouts until the class has the majority in the patch."""
+    while True:
+        layout = _draw_patch_layout(class_index, rng)
+        if np.mean(_centre(layout.truth) == class_index) > 0.52:
+            return layout
+
+
 def make_patch(class_index: int, seed: int, number: int) -> np.ndarray:
     """Make one labelled patch.
 
@@ -503,10 +507,7 @@ def make_patch(class_index: int, seed: int, number: int) -> np.ndarray:
     ndarray of shape (64, 64, 13), uint16, DN
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, class_index, number)))
-    while True:
-        layout = _draw_patch_layout(class_index, rng)
-        if np.mean(_centre(layout.truth) == class_index) > 0.52:
-            return _centre(render_landscape(layout, rng))
+    return _centre(render_landscape(_draw_fitting_layout(class_index, rng), rng))
 
 
 def _draw_cells(
@@ -617,17 +618,16 @@ def write_sample(
         "scene_size": scene_size,
     }
     _check_settings(settings)
-    files.check_can_write(_first_missing(folder))
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
+    partial = folder / ".sample.partial"
     with files.lock(folder / MARKER, "writing the sample"):
-        partial = folder / ".sample.partial"
-        _check_folder(folder, settings)
-        if (partial / MARKER).is_file() and files.read_json(partial / MARKER) == settings:
+        if (partial / MARKER).is_file():  # whole, but not all of it was moved
             _publish(partial, folder)
-        missing = [name for name in _file_names(patches_per_class) if not (folder / name).is_file()]
-        if missing or not (folder / MARKER).is_file():
-            _remove_partial(partial)
-            _write_files(partial, set(missing), settings)
+        _remove_partial(partial)
+        _check_folder(folder, settings)
+        missing = {name for name in _file_names(patches_per_class) if not (folder / name).is_file()}
+        if missing:
+            _write_files(partial, missing, settings)
             _publish(partial, folder)
     return folder
 
@@ -638,11 +638,14 @@ def _check_settings(settings: dict[str, int]) -> None:
             raise ValueError(f"{name} is {settings[name]}; it must be at least {least}")
 
 
-def _first_missing(folder: Path) -> Path:
-    """Give a path in the nearest folder that exists, to be checked before anything is made."""
-    while not folder.exists() and not folder.parent.exists():
-        folder = folder.parent
-    return folder / MARKER if folder.exists() else folder
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"the folder {folder} for the sample cannot be made ({error.strerror}); "
+            "choose one below a folder that you may write to"
+        ) from error
 
 
 def _check_folder(folder: Path, settings: dict[str, int]) -> None:
@@ -651,12 +654,12 @@ def _check_folder(folder: Path, settings: dict[str, int]) -> None:
         found = files.read_json(folder / MARKER)
         if found != settings:
             raise FileExistsError(
-                f"{folder} holds a sample with other settings ({found}) than asked for "
-                f"({settings}); choose another folder, or delete that one"
+                f"{folder} holds a sample with the settings {found}, asked for is {settings}; "
+                "choose another folder, or delete that sample"
             )
         return
     for name in ("EuroSAT_MS", "EuroSAT_RGB", "scene.tif", "scene_truth.tif"):
-        if (folder / name).exists() and not (folder / ".sample.partial" / MARKER).is_file():
+        if (folder / name).exists():
             raise FileExistsError(
                 f"{folder / name} is there and was not made as a part of the sample "
                 f"({MARKER} is missing); choose another folder"
