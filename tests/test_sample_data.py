@@ -1,7 +1,6 @@
 """The made landscape: its files, its chance, and how hard it is."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -231,7 +230,7 @@ def test_a_run_killed_while_it_moved_its_files_is_finished(sample, tmp_path):
 def test_numbers_out_of_range_are_refused(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         write_sample(tmp_path / "sample", **arguments)
-    assert os.listdir(tmp_path) == []
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
