@@ -52,6 +52,8 @@ PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls th
 PROBABILITY_TYPES = ("uint8", "float32")
 BLOCK_SIZE = 1024  # px
 MOST_WINDOWS_IN_A_BLOCK = 16_384  # what a killed run may lose: minutes, not hours, at stride 1
+FEW_CALLS = 4  # of the network, of which none is spent on an estimate of the time
+STRIP_ROWS = 512  # px, read at once for a picture
 DENSE_MARGIN = 64  # px of real neighbours around the windows of a block of the dense network
 
 # What the dense network costs per pixel of scene, as a multiple of separate patches side by side
@@ -738,7 +740,14 @@ def _layout(
 
 def _progress(cells: int, blocks: list[Block], todo: list[int]) -> tqdm:
     left = sum(blocks[index].rows * blocks[index].columns for index in todo)
-    return tqdm(total=cells, initial=cells - left, unit=" windows", desc="classify", smoothing=0.1)
+    return tqdm(
+        total=cells,
+        initial=cells - left,
+        unit=" windows",
+        desc="classify",
+        smoothing=0.1,
+        mininterval=0.5,
+    )
 
 
 def _classify_block(
@@ -882,6 +891,22 @@ def device_names() -> list[str]:
     return accelerators or names
 
 
+def backend() -> str:
+    """Give the name of the package that Keras computes with."""
+    import keras
+
+    return keras.backend.backend()
+
+
+def describe_device(engine: str) -> str:
+    """Say what the network runs on, for people to read."""
+    processor = f"processor with {os.cpu_count()} cores"
+    if engine == "openvino":
+        return f"{processor}, OpenVINO"
+    gpus = [name for name in device_names() if not name.lower().startswith("cpu")]
+    return f"{', '.join(gpus) or processor}, Keras on {backend()}"
+
+
 def _processor_has_bfloat16() -> bool:
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
@@ -944,18 +969,18 @@ def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Mode
 
 
 def with_precision(model: keras.Model, precision: str) -> keras.Model:
-    """Give a model of the same weights whose base network computes in another precision.
+    """Give a model of the same weights whose base network computes in a precision.
 
-    Everything before and behind the base network stays in float32.
+    Everything before and behind the base network is float32, whatever it was trained in.
     """
-    if precision == "float32":
-        return model
     import keras
 
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
+    for layer in [copy, *copy.layers]:
+        layer.dtype_policy = "float32"
     for layer in _base_layers(copy):
-        layer.dtype_policy = f"mixed_{precision}"
+        layer.dtype_policy = "float32" if precision == "float32" else f"mixed_{precision}"
     return copy
 
 
@@ -1017,10 +1042,67 @@ def _compile_openvino(model: keras.Model, shape: tuple[int, ...], hint: str) -> 
         return openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": hint})
 
 
-def seconds_per_call(predict: Predict, shape: tuple[int, ...], dtype: Any = np.uint16) -> float:
-    """Measure one call of a predict function, after a first one that compiles it."""
+def seconds_of_calls(
+    predict: Predict, shape: tuple[int, ...], dtype: np.typing.DTypeLike, calls: int
+) -> float:
+    """Estimate the time of so many calls, by a first one that compiles and one that is timed.
+
+    With few calls, the first one tells enough.
+    """
     pixels = np.ones(shape, dtype)
-    predict(pixels)
     start = time.perf_counter()
     predict(pixels)
-    return time.perf_counter() - start
+    if calls > FEW_CALLS:
+        start = time.perf_counter()
+        predict(pixels)
+    return calls * (time.perf_counter() - start)
+
+
+def duration(seconds: float) -> str:
+    """Put a time into words, such as "3 min 20 s"."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= 1:
+        return f"{int(hours)} h {int(minutes) % 60} min"
+    if minutes >= 1:
+        return f"{int(minutes)} min {int(seconds) % 60} s"
+    return f"{max(1, math.ceil(seconds))} s"
+
+
+def read_thinned(read: Read, window: tuple[int, int, int, int], step: int) -> np.ndarray:
+    """Read a window at a coarser resolution, strip by strip, for a picture.
+
+    Parameters
+    ----------
+    read : callable
+        As in `classify_scene`.
+    window : tuple of int
+        (row, column, rows, columns) in pixels of the scene.
+    step : int
+        Pixels that become one, in each direction: the mean of the valid ones.
+
+    Returns
+    -------
+    ndarray of shape (ceil(rows / step), ceil(columns / step), bands), dtype of the scene
+        0 where nothing is valid.
+    """
+    row, column, rows, columns = window
+    height = step * max(1, STRIP_ROWS // step)
+    strips = [
+        _thin(*read(first, column, min(height, row + rows - first), columns), step)
+        for first in range(row, row + rows, height)
+    ]
+    return np.concatenate(strips)
+
+
+def _thin(pixels: np.ndarray, valid: np.ndarray, step: int) -> np.ndarray:
+    if step == 1:
+        return np.where(valid[..., np.newaxis], pixels, 0).astype(pixels.dtype)
+    counts = _sums_of_squares(valid[..., np.newaxis].astype(np.uint32), step)
+    sums = _sums_of_squares(np.where(valid[..., np.newaxis], pixels, 0).astype(np.uint32), step)
+    return ((sums + counts // 2) // np.maximum(counts, 1)).astype(pixels.dtype)
+
+
+def _sums_of_squares(values: np.ndarray, step: int) -> np.ndarray:
+    """Add up squares of step x step; those at the end may be smaller."""
+    rows, columns = (np.arange(0, size, step) for size in values.shape[:2])
+    return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
