@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 import defusedxml.ElementTree
+import numpy as np
 from defusedxml.common import DefusedXmlException
 
 from image_functions import BANDS_MS
@@ -113,6 +114,36 @@ class Product:
     cloud_mask: CloudMask | None = None
     picture: bool = False
     messages: tuple[str, ...] = ()
+
+
+def read_cloud_polygons(path: str) -> list[bytes]:
+    """Read the clouds (opaque and cirrus) of a MSK_CLOUDS GML.
+
+    Parameters
+    ----------
+    path : str
+        File, or GDAL's name of a zip's member.
+
+    Returns
+    -------
+    list of bytes
+        Polygons as WKB, in the scene's reference system.
+    """
+    root = parse_xml(rasters.read_bytes(path, LARGEST_XML + 1), path)
+    return [_gml_polygon(polygon, path) for polygon in elements(root, "Polygon")]
+
+
+def _gml_polygon(polygon: Element, path: str) -> bytes:
+    """Turn a GML polygon into WKB."""
+    rings = []
+    for element in elements(polygon, "posList"):
+        try:
+            dimension = int(element.get("srsDimension", "2"))
+            values = np.array((element.text or "").split(), np.float64)
+            rings.append(values.reshape(-1, dimension)[:, :2])
+        except ValueError:
+            raise ValueError(f"{path}: a cloud polygon is damaged") from None
+    return rasters.polygon_from_rings(rings)
 
 
 def find_product(

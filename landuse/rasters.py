@@ -33,6 +33,7 @@ JP2_CODESTREAM = b"jp2c"
 JP2_END_OF_CODESTREAM = b"\xff\xd9"
 LONGITUDE_LATITUDE = "EPSG:4326"
 NO_LABEL = 255
+LOWEST_DN = -2000  # with an offset of -1000 applied, dark pixels can lie a little below 0
 MARGIN = 2  # coarse pixels on either side that a cubic spline reaches
 
 Geotransform = tuple[float, float, float, float, float, float]
@@ -292,14 +293,26 @@ class Raster:
 
         Returns
         -------
-        ndarray of shape (rows, columns), the raster's dtype
-            Cubic spline; 0 where the band's own pixel is 0 (nodata).
+        ndarray of shape (rows, columns), uint8 or uint16
+            Cubic spline; 0 where the band's own pixel is nodata. Whole numbers from 1 on
+            elsewhere: other types than uint8 and uint16 are rounded and clipped to uint16.
         """
         if ratio == 1:
-            return self.read(band, row, column, rows, columns)
+            return as_dn(self.read(band, row, column, rows, columns), self.info.nodata)
         first, last = row // ratio, -(-(row + rows) // ratio)
         left, right = column // ratio, -(-(column + columns) // ratio)
         fine = upsample(self._read_with_margin(band, first, last, left, right), ratio)
+        row, column = row - first * ratio, column - left * ratio
+        return fine[row : row + rows, column : column + columns]
+
+    def read_repeated(
+        self, band: int, row: int, column: int, rows: int, columns: int, ratio: int
+    ) -> np.ndarray:
+        """Read a window as `read_upsampled` does, each pixel repeated: for classes and masks."""
+        first, last = row // ratio, -(-(row + rows) // ratio)
+        left, right = column // ratio, -(-(column + columns) // ratio)
+        pixels = self.read(band, first, left, last - first, right - left)
+        fine = pixels.repeat(ratio, axis=0).repeat(ratio, axis=1)
         row, column = row - first * ratio, column - left * ratio
         return fine[row : row + rows, column : column + columns]
 
@@ -309,9 +322,35 @@ class Raster:
         """Read rows first..last and columns left..right and MARGIN more around, 0 outside."""
         top, bottom = max(first - MARGIN, 0), min(last + MARGIN, self.info.rows)
         west, east = max(left - MARGIN, 0), min(right + MARGIN, self.info.columns)
-        pixels = self.read(band, top, west, bottom - top, east - west)
+        pixels = as_dn(self.read(band, top, west, bottom - top, east - west), self.info.nodata)
         rows = (top - first + MARGIN, last + MARGIN - bottom)
         return np.pad(pixels, (rows, (west - left + MARGIN, right + MARGIN - east)))
+
+
+def as_dn(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
+    """Return pixels of any real type as whole numbers from 1 on, 0 for nodata.
+
+    Parameters
+    ----------
+    pixels : ndarray
+    nodata : float, optional
+        The value that the file declares; 0, not-a-number and what no reflectance can be
+        (below `LOWEST_DN`) are nodata in any case.
+
+    Returns
+    -------
+    ndarray of the same shape, uint8 (as it came) or uint16
+    """
+    if pixels.dtype in (np.uint8, np.uint16):
+        if nodata is None or nodata == 0 or not 0 < nodata <= np.iinfo(pixels.dtype).max:
+            return pixels
+        return np.where(pixels == nodata, 0, pixels).astype(pixels.dtype)
+    values = pixels.astype(np.float64)
+    valid = np.isfinite(values) & (values != 0) & (values > LOWEST_DN)
+    if nodata is not None:
+        valid &= values != nodata
+    rounded = np.clip(np.floor(np.where(valid, values, 0) + 0.5), 1, np.iinfo(np.uint16).max)
+    return np.where(valid, rounded, 0).astype(np.uint16)
 
 
 def _spline_weights(ratio: int) -> np.ndarray:
@@ -369,6 +408,18 @@ def upsample(pixels: np.ndarray, ratio: int) -> np.ndarray:
     value = np.floor(total / np.maximum(weight, 1) + 0.5).astype(pixels.dtype)
     own = pixels[MARGIN:-MARGIN, MARGIN:-MARGIN].repeat(ratio, 0).repeat(ratio, 1)
     return np.where(own > 0, value, 0)
+
+
+def read_bytes(path: str, most: int) -> bytes:
+    """Read at most so many bytes of a file, which may be a member of a zip."""
+    with _plain_errors(path, "cannot be read"):
+        stream = gdal.VSIFOpenL(path, "rb")
+        if stream is None:
+            raise FileNotFoundError(f"{path}: no such file")
+        try:
+            return bytes(gdal.VSIFReadL(1, most, stream) or b"")
+        finally:
+            gdal.VSIFCloseL(stream)
 
 
 def read_info(path: str | Path) -> RasterInfo:
@@ -684,6 +735,24 @@ def read_polygons(path: str | Path, crs: str) -> list[bytes]:
     if not polygons:
         raise ValueError(f"{path}: holds no polygon")
     return polygons
+
+
+def polygon_from_rings(rings: Sequence[np.ndarray]) -> bytes:
+    """Return a polygon as WKB.
+
+    Parameters
+    ----------
+    rings : sequence of ndarray of shape (points, 2)
+        The outer ring, then its holes; x before y.
+    """
+    polygon = ogr.Geometry(ogr.wkbPolygon)
+    for points in rings:
+        ring = ogr.Geometry(ogr.wkbLinearRing)
+        for x, y in points:
+            ring.AddPoint_2D(float(x), float(y))
+        ring.CloseRings()
+        polygon.AddGeometry(ring)
+    return bytes(polygon.ExportToWkb())
 
 
 def polygon_bounds(polygons: Sequence[bytes]) -> tuple[float, float, float, float]:

@@ -1,8 +1,18 @@
-"""A scene as the model wants it: bands by name, in the model's units, window by window."""
+"""A scene as the model wants it: bands by name, in the model's units, window by window.
+
+Raw DN are resampled first and the radiometric offset is added afterwards. The weights of the
+spline sum to one, so that the order would not matter, but for two things that are not linear:
+0 is nodata and must not enter a sum, and DN' is clipped at 1. So nodata is left out while
+resampling, and the clipping comes last.
+
+A pixel is nodata where any of the bands that the model wants is 0: a network cannot judge a
+pixel with a band missing, and at the edge of the swath the bands end at different columns. In
+between, real Level-1C pixels are never 0 (the darkest are 1).
+"""
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,120 +25,12 @@ from landuse.products import Product
 
 PIXEL_SIZE = 10.0  # metres; products are read on the grid of their 10 m bands
 LARGEST_DN = 65535
-Bounds = tuple[float, float, float, float]
 NOT_GEOREFERENCED: rasters.Geotransform = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 # in MSK_CLASSI: opaque clouds, cirrus; in SCL: cloud shadow, cloud medium, cloud high, cirrus
 CLOUD_BANDS = (0, 1)
 CLOUD_CLASSES = (3, 8, 9, 10)
 
-
-class _Band:
-    """One band's file on the scene's grid."""
-
-    def __init__(self, name: str, raster: rasters.Raster, index: int, ratio: int) -> None:
-        self.name, self.raster, self.index, self.ratio = name, raster, index, ratio
-
-    def read(self, window: tuple[int, int, int, int]) -> np.ndarray:
-        """Read a window (row, column, rows, columns) of the scene's grid."""
-        return self.raster.read_upsampled(self.index, *window, self.ratio)
-
-
-class Scene:
-    """An open scene; `open_scene` makes it.
-
-    Attributes
-    ----------
-    name : str
-    rows, columns : int
-    geotransform : tuple of 6 floats
-    crs : str
-        WKT, "" where there is none.
-    band_names : tuple of str
-    units : {"DN", "rgb8"}
-    dtype : numpy.dtype
-        uint16 for "DN", uint8 for "rgb8".
-    level, sensing_time : str or None
-    product : dict
-        What the product says of itself, for the metadata of a map.
-    messages : tuple of str
-        What was assumed, for the user to read.
-    """
-
-    def __init__(
-        self, found: Product, bands: Sequence[_Band], units: str, offsets: dict[str, float]
-    ) -> None:
-        self._found, self._bands, self._offsets = found, tuple(bands), offsets
-        self._lock = threading.Lock()
-        finest = min(bands, key=lambda band: band.ratio)
-        info, ratio = finest.raster.info, finest.ratio
-        self.name = found.name
-        self.rows, self.columns = info.rows * ratio, info.columns * ratio
-        left, width, _, top, _, height = info.geotransform or NOT_GEOREFERENCED
-        self.geotransform = (left, width / ratio, 0.0, top, 0.0, height / ratio)
-        self.crs = info.crs
-        self.band_names = tuple(band.name for band in bands)
-        self.units = units
-        self.dtype = np.dtype(np.uint8 if units == "rgb8" else np.uint16)
-        self.level, self.sensing_time = found.level, found.sensing_time
-        self.product = {
-            "name": found.name,
-            "level": found.level,
-            "baseline": found.baseline,
-            "sensing_time": found.sensing_time,
-            "tile": found.tile,
-            "offsets": {band: offsets[band] for band in self.band_names},
-            "quantification": found.quantification,
-        }
-        self.messages = found.messages
-
-    def __enter__(self) -> "Scene":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the files."""
-        for band in self._bands:
-            band.raster.close()
-
-    def read(self, row: int, column: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read a window.
-
-        Parameters
-        ----------
-        row, column, rows, columns : int
-            The window, which must lie inside the scene.
-
-        Returns
-        -------
-        pixels : ndarray of shape (rows, columns, bands), uint16 DN or uint8 rgb8
-            DN have the product's offset applied and start at 1; 0 is nodata.
-        valid : ndarray of shape (rows, columns), bool
-            False where any of the bands is nodata.
-        """
-        inside = row >= 0 and column >= 0 and rows > 0 and columns > 0
-        if not inside or row + rows > self.rows or column + columns > self.columns:
-            raise ValueError(
-                f"{self.name}: the window of {rows}x{columns} at {row}, {column} does not lie "
-                f"in the scene of {self.rows}x{self.columns}"
-            )
-        window = (row, column, rows, columns)
-        pixels = np.empty((rows, columns, len(self._bands)), self.dtype)
-        valid = np.ones((rows, columns), bool)
-        with self._lock:
-            for number, band in enumerate(self._bands):
-                dn = to_training_dn(
-                    band.read(window), self._offsets[band.name], self._found.quantification
-                )
-                pixels[..., number] = scale_to_rgb8(dn) if self.units == "rgb8" else dn
-                valid &= dn > 0
-        return pixels, valid
+Window = tuple[int, int, int, int]
 
 
 def to_training_dn(dn: np.ndarray, offset: float, quantification: float) -> np.ndarray:
@@ -153,11 +55,189 @@ def to_training_dn(dn: np.ndarray, offset: float, quantification: float) -> np.n
     return np.where(dn > 0, value, 0).astype(np.uint16)
 
 
-def _check_bands(found: Product, band_names: Sequence[str]) -> None:
-    """Check that the product has the bands; name what is missing."""
+class _Band:
+    """One band's file on the scene's grid, and a table of what its DN become."""
+
+    def __init__(self, name: str, raster: rasters.Raster, index: int, ratio: int) -> None:
+        self.name, self.raster, self.index, self.ratio = name, raster, index, ratio
+        self.table: np.ndarray = np.arange(LARGEST_DN + 1).astype(np.uint16)
+
+    def read(self, window: Window) -> np.ndarray:
+        """Read a window (row, column, rows, columns) of the scene's grid."""
+        return self.table[self.raster.read_upsampled(self.index, *window, self.ratio)]
+
+
+class _Clouds:
+    """A product's own cloud mask on the scene's grid."""
+
+    def __init__(self, mask: products.CloudMask, geotransform: Any, crs: str) -> None:
+        self._kind, self._geotransform, self._crs = mask.kind, geotransform, crs
+        self.raster: rasters.Raster | None = None
+        self._polygons: list[bytes] = []
+        if mask.kind == "polygons":
+            self._polygons = products.read_cloud_polygons(mask.path)
+        else:
+            self.raster = rasters.Raster(mask.path, allow_vrt=False)
+            self.ratio = _ratio_to(geotransform[1], self.raster)
+
+    def read(self, window: Window) -> np.ndarray:
+        """Return where clouds are, bool."""
+        if self.raster is None:
+            row, column, rows, columns = window
+            left, width, _, top, _, height = self._geotransform
+            corner = (left + column * width, width, 0.0, top + row * height, 0.0, height)
+            return rasters.rasterize(self._polygons, corner, self._crs, rows, columns)
+        if self._kind == "scene":
+            return np.isin(self.raster.read_repeated(0, *window, self.ratio), CLOUD_CLASSES)
+        layers = [self.raster.read_repeated(band, *window, self.ratio) for band in CLOUD_BANDS]
+        return np.logical_or(*layers)
+
+
+class Scene:
+    """An open scene, and a context manager that closes it; `open_scene` makes it.
+
+    Attributes
+    ----------
+    name : str
+        Outputs are named after it.
+    rows, columns : int
+    geotransform : tuple of 6 floats
+    crs : str
+        WKT, "" where there is none.
+    band_names : tuple of str
+    units : {"DN", "rgb8"}
+    dtype : numpy.dtype
+        uint16 for "DN", uint8 for "rgb8".
+    level, sensing_time : str or None
+    product : dict
+        What the product says of itself, for the metadata of a map.
+    messages : tuple of str
+        What was assumed, for the user to read.
+    """
+
+    def __init__(self, found: Product, bands: Sequence[_Band], units: str) -> None:
+        finest = min(bands, key=lambda band: band.ratio)
+        info, ratio = finest.raster.info, finest.ratio
+        left, width, _, top, _, height = info.geotransform or NOT_GEOREFERENCED
+        self.name = found.name
+        self.rows, self.columns = info.rows * ratio, info.columns * ratio
+        self.geotransform = (left, width / ratio, 0.0, top, 0.0, height / ratio)
+        self.crs = info.crs
+        self.band_names = tuple(band.name for band in bands)
+        self.units = units
+        self.dtype = np.dtype(np.uint8 if units == "rgb8" else np.uint16)
+        self.level, self.sensing_time = found.level, found.sensing_time
+        self.product: dict[str, Any] = {
+            "name": found.name,
+            "level": found.level,
+            "baseline": found.baseline,
+            "sensing_time": found.sensing_time,
+            "tile": found.tile,
+        }
+        self.messages = found.messages
+        self._bands, self._picture = tuple(bands), found.picture
+        self._clouds: _Clouds | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Scene":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for band in self._bands:
+            band.raster.close()
+        if self._clouds is not None and self._clouds.raster is not None:
+            self._clouds.raster.close()
+
+    def read(self, row: int, column: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window; it comes out the same whatever else is read.
+
+        Parameters
+        ----------
+        row, column, rows, columns : int
+            The window, which must lie inside the scene.
+
+        Returns
+        -------
+        pixels : ndarray of shape (rows, columns, bands), uint16 DN or uint8 rgb8
+            DN have the product's offset applied and start at 1; 0 is nodata. Pixels under
+            clouds keep their values.
+        valid : ndarray of shape (rows, columns), bool
+            False where a band is nodata (in an 8-bit RGB image: all three), or under clouds.
+
+        Raises
+        ------
+        ValueError
+            If the window does not lie in the scene.
+        OSError
+            If a file is damaged.
+        """
+        inside = row >= 0 and column >= 0 and rows > 0 and columns > 0
+        if not inside or row + rows > self.rows or column + columns > self.columns:
+            raise ValueError(
+                f"{self.name}: the window of {rows}x{columns} at {row}, {column} does not lie "
+                f"in the scene of {self.rows}x{self.columns}"
+            )
+        window = (row, column, rows, columns)
+        pixels = np.empty((rows, columns, len(self._bands)), self.dtype)
+        with self._lock:
+            for number, band in enumerate(self._bands):
+                pixels[..., number] = band.read(window)
+            clouds = self._clouds.read(window) if self._clouds is not None else False
+        has_data = (pixels > 0).any(axis=2) if self._picture else pixels.all(axis=2)
+        return pixels, has_data & ~np.asarray(clouds)
+
+    def sample(self, count: int = 20_000, seed: int = 0) -> np.ndarray:
+        """Draw valid pixels from windows spread over the scene.
+
+        Parameters
+        ----------
+        count : int
+            How many at most.
+        seed : int
+
+        Returns
+        -------
+        ndarray of shape (pixels, bands), in the scene's units
+            Empty where nothing valid was met.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = [np.empty((0, len(self._bands)), self.dtype)]
+        for row, column in _sample_windows(self.rows, self.columns, rng):
+            pixels, valid = self.read(row, column, PATCH_SIZE, PATCH_SIZE)
+            drawn.append(pixels[valid])
+        found = np.concatenate(drawn)
+        return found[rng.permutation(len(found))[:count]]
+
+
+def _sample_windows(
+    rows: int, columns: int, rng: np.random.Generator, across: int = 4
+) -> list[tuple[int, int]]:
+    """Place one window at random in every cell of a coarse grid over the scene."""
+    places = []
+    for i, j in np.ndindex(across, across):
+        row = int((i + rng.random()) / across * (rows - PATCH_SIZE + 1))
+        column = int((j + rng.random()) / across * (columns - PATCH_SIZE + 1))
+        places.append((row, column))
+    return places
+
+
+def _check_has_bands(found: Product, band_names: Sequence[str], units: str) -> None:
+    """Check that the product can give what the model wants; name what is missing."""
+    if found.picture and units != "rgb8":
+        raise ValueError(
+            f"{found.path}: is an 8-bit RGB image, and the model needs DN of the bands "
+            f"{', '.join(band_names)}; give the product itself, or use an RGB model"
+        )
     missing = [band for band in band_names if band not in found.bands]
-    if not missing:
-        return
     if missing == ["B10"] and found.level == "L2A":
         raise ValueError(
             f"{found.path}: Level-2A products have no band B10, which this model needs: give the "
@@ -170,10 +250,11 @@ def _check_bands(found: Product, band_names: Sequence[str]) -> None:
                 f"{found.path}: the file of band {band} is missing: {found.expected[band]}; "
                 "copy or download the product again"
             )
-    raise ValueError(
-        f"{found.path}: has no band {', '.join(missing)}, the model needs "
-        f"{', '.join(band_names)}; it has {', '.join(sorted(found.bands))}"
-    )
+    if missing:
+        raise ValueError(
+            f"{found.path}: has no band {', '.join(missing)}; the model needs "
+            f"{', '.join(band_names)}, found {', '.join(sorted(found.bands))}"
+        )
 
 
 def _ratio_to(size: float, raster: rasters.Raster) -> int:
@@ -189,35 +270,15 @@ def _ratio_to(size: float, raster: rasters.Raster) -> int:
     return round(ratio)
 
 
-def _check_same_grid(bands: Sequence[_Band]) -> None:
-    """Check that the bands lie on each other: projection, upper left corner, size."""
-    first = min(bands, key=lambda band: band.ratio)
-    one = first.raster.info
-    for band in bands:
-        other = band.raster.info
-        if not rasters.same_crs(one.crs, other.crs):
-            raise ValueError(
-                f"{other.path}: band {band.name} is in {rasters.crs_name(other.crs)}, its "
-                f"neighbour {first.name} in {rasters.crs_name(one.crs)}; warp one to the other"
-            )
-        size = (other.rows * band.ratio, other.columns * band.ratio)
-        if size != (one.rows * first.ratio, one.columns * first.ratio):
-            raise ValueError(
-                f"{other.path}: band {band.name} covers {size[0]}x{size[1]} pixels of the "
-                f"scene's grid, {first.name} covers {one.rows * first.ratio}x"
-                f"{one.columns * first.ratio}"
-            )
-        if not _same_corner(one.geotransform, other.geotransform):
-            raise ValueError(
-                f"{other.path}: band {band.name} starts at another corner than {first.name}"
-            )
+def _finest_pixel(opened: Iterable[rasters.Raster]) -> float:
+    widths = [raster.info.geotransform[1] for raster in opened if raster.info.geotransform]
+    return min(widths, default=1.0)
 
 
-def _same_corner(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
-    limit = abs(one[1]) * 1e-3
-    return abs(one[0] - other[0]) <= limit and abs(one[3] - other[3]) <= limit
+def _check_north_up(info: rasters.RasterInfo) -> None:
+    _, width, turn, _, tilt, height = info.geotransform or NOT_GEOREFERENCED
+    if turn or tilt or width <= 0 or height >= 0:
+        raise ValueError(f"{info.path}: is not north up; warp it first (gdalwarp)")
 
 
 def _open_bands(
@@ -228,30 +289,102 @@ def _open_bands(
     for name in band_names:
         path = found.bands[name].path
         if path not in opened:
-            raster = rasters.Raster(path, allow_vrt=found.kind == "raster")
-            opened[path] = stack.enter_context(raster)
+            opened[path] = rasters.Raster(path, allow_vrt=found.kind == "raster")
+            stack.callback(opened[path].close)
+            _check_north_up(opened[path].info)
     size = PIXEL_SIZE if found.kind == "SAFE" else _finest_pixel(opened.values())
-    return [
-        _Band(name, raster, found.bands[name].index, _ratio_to(size, raster))
-        for name, raster in ((name, opened[found.bands[name].path]) for name in band_names)
-    ]
+    bands = []
+    for name in band_names:
+        file = found.bands[name]
+        bands.append(_Band(name, opened[file.path], file.index, _ratio_to(size, opened[file.path])))
+    return bands
 
 
-def _finest_pixel(opened: Any) -> float:
-    sizes = [raster.info.geotransform[1] for raster in opened if raster.info.geotransform]
-    return min(sizes, default=1.0)
+def _check_same_grid(bands: Sequence[_Band]) -> None:
+    """Check that the bands lie on each other: projection, size, upper left corner."""
+    first = min(bands, key=lambda band: band.ratio)
+    one = first.raster.info
+    rows, columns = one.rows * first.ratio, one.columns * first.ratio
+    for band in bands:
+        other = band.raster.info
+        if not rasters.same_crs(one.crs, other.crs):
+            raise ValueError(
+                f"{other.path}: band {band.name} is in {rasters.crs_name(other.crs)}, but "
+                f"{first.name} in {rasters.crs_name(one.crs)}; warp one to the other (gdalwarp)"
+            )
+        if (other.rows * band.ratio, other.columns * band.ratio) != (rows, columns):
+            raise ValueError(
+                f"{other.path}: band {band.name} covers {other.rows * band.ratio}x"
+                f"{other.columns * band.ratio} pixels of the scene's grid, but {first.name} "
+                f"{rows}x{columns}"
+            )
+        if not _same_corner(one.geotransform, other.geotransform):
+            raise ValueError(
+                f"{other.path}: band {band.name} starts at another corner than {first.name}"
+            )
 
 
-def _choose_offsets(found: Product, radiometric_offset: str | float) -> dict[str, float]:
+def _same_corner(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    limit = abs(one[1]) * 1e-3
+    return abs(one[0] - other[0]) <= limit and abs(one[3] - other[3]) <= limit
+
+
+def _check_size(scene: Scene, path: str | Path) -> None:
+    if (scene.rows, scene.columns) == (PATCH_SIZE, PATCH_SIZE):
+        raise ValueError(f"{path}: is a patch of {PATCH_SIZE}x{PATCH_SIZE} pixels, not a scene")
+    if min(scene.rows, scene.columns) < PATCH_SIZE:
+        raise ValueError(
+            f"{path}: is {scene.rows}x{scene.columns} pixels, a scene has at least {PATCH_SIZE} "
+            "on each side"
+        )
+
+
+def _choose_offsets(
+    found: Product, band_names: Sequence[str], radiometric_offset: str | float
+) -> list[float]:
     """Return the offset of each band."""
-    bands = list(found.bands)
-    if radiometric_offset == "auto":
-        return {band: found.offsets.get(band, 0.0) for band in bands}
-    if isinstance(radiometric_offset, str):
+    if isinstance(radiometric_offset, str) and radiometric_offset != "auto":
         raise ValueError(
             f'RADIOMETRIC_OFFSET is {radiometric_offset!r}, expected "auto" or a number'
         )
-    return dict.fromkeys(bands, float(radiometric_offset))
+    if radiometric_offset != "auto":
+        return [float(radiometric_offset)] * len(band_names)
+    unknown = [name for name in band_names if found.offsets and name not in found.offsets]
+    if unknown:
+        raise ValueError(
+            f"{found.path}: its metadata gives offsets, but none for {', '.join(unknown)}; "
+            "set RADIOMETRIC_OFFSET"
+        )
+    return [found.offsets.get(name, 0.0) for name in band_names]
+
+
+def _set_tables(
+    bands: Sequence[_Band], offsets: Sequence[float], found: Product, units: str
+) -> None:
+    """Give every band the table of what its DN become."""
+    if found.picture:
+        return
+    dn = np.arange(LARGEST_DN + 1)
+    for band, offset in zip(bands, offsets, strict=True):
+        table = to_training_dn(dn, offset, found.quantification)
+        band.table = scale_to_rgb8(table) if units == "rgb8" else table
+
+
+def _open_clouds(found: Product, scene: Scene) -> _Clouds:
+    """Open the product's cloud mask."""
+    if found.cloud_mask is None:
+        raise ValueError(
+            f"{found.path}: has no cloud mask (MSK_CLASSI or MSK_CLOUDS in QI_DATA of L1C, SCL of "
+            "L2A); set MASK_CLOUDS = False"
+        )
+    clouds = _Clouds(found.cloud_mask, scene.geotransform, scene.crs)
+    if clouds.raster is not None:
+        info, ratio = clouds.raster.info, clouds.ratio
+        if (info.rows * ratio, info.columns * ratio) != (scene.rows, scene.columns):
+            raise ValueError(f"{info.path}: the cloud mask covers another area than the bands")
+    return clouds
 
 
 def open_scene(
@@ -261,7 +394,6 @@ def open_scene(
     radiometric_offset: str | float = "auto",
     mask_clouds: bool = False,
     granule: str | None = None,
-    bounds: Bounds | str | Path | None = None,
 ) -> Scene:
     """Open a scene for reading in a model's bands and units.
 
@@ -275,13 +407,12 @@ def open_scene(
     units : {"DN", "rgb8"}
         "rgb8" scales DN 0..2750 to 1..255, or takes an 8-bit RGB image as it is.
     radiometric_offset : "auto" or float
-        What is added to every DN; "auto" takes it from the product.
+        What is added to every DN; "auto" takes it from the product's metadata, and without
+        metadata from its name.
     mask_clouds : bool
-        Count as nodata what the product's own masks call cloud.
+        Count as not valid what the product's own mask calls cloud.
     granule : str, optional
-        Which one, in a product of several.
-    bounds : (left, bottom, right, top) in the scene's reference system, or path, optional
-        Area of interest; of a vector file, pixels outside its polygons are nodata.
+        Which one (tile or name), in a product of several.
 
     Returns
     -------
@@ -293,17 +424,32 @@ def open_scene(
     OSError, ValueError
         With what is wrong and what to do.
     """
+    if units not in ("DN", "rgb8"):
+        raise ValueError(f'units are {units!r}, expected "DN" or "rgb8"')
     found = products.find_product(path, band_names, granule)
-    _check_bands(found, band_names)
-    offsets = _choose_offsets(found, radiometric_offset)
+    _check_has_bands(found, band_names, units)
+    offsets = _choose_offsets(found, band_names, radiometric_offset)
     with contextlib.ExitStack() as stack:
         bands = _open_bands(found, band_names, stack)
         _check_same_grid(bands)
-        scene = Scene(found, bands, units, offsets)
-        if min(scene.rows, scene.columns) < PATCH_SIZE:
-            raise ValueError(
-                f"{path}: is {scene.rows}x{scene.columns} pixels, expected at least "
-                f"{PATCH_SIZE}x{PATCH_SIZE}"
-            )
-        stack.pop_all()
+        _set_tables(bands, offsets, found, units)
+        scene = Scene(found, bands, units)
+        _check_size(scene, path)
+        if mask_clouds:
+            scene._clouds = _open_clouds(found, scene)
+        offset_of = dict(zip(band_names, offsets, strict=True))
+        scene.product |= {"offsets": offset_of, "quantification": found.quantification}
+        stack.pop_all()  # from here on the scene closes its files
     return scene
+
+
+def check_against_model(scene: Scene, record: dict[str, Any]) -> list[str]:
+    """Compare a scene with what a model was trained on."""
+    warnings = []
+    trained = record.get("processing_level")
+    if trained and scene.level and trained != scene.level:
+        warnings.append(
+            f"the scene is {scene.level}, the model was trained on {trained}: reflectance at the "
+            "top of the atmosphere (L1C) and at the ground (L2A) differ, labels will be worse"
+        )
+    return warnings
