@@ -15,7 +15,8 @@ from typing import Any, Literal
 import keras
 from keras import layers, ops
 
-PATCH_SIZE = 64  # pixels; the window whose classes are learnt and mapped
+from image_functions import PATCH_SIZE
+
 OUTPUT_STRIDES = (8, 16, 32)  # pixels from one window of a dense map to the next
 
 POOLING_MODES: dict[type, Literal["average", "maximum"]] = {
