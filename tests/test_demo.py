@@ -1,6 +1,7 @@
 """The demo's measure of accuracy, and how it goes on from an earlier demo."""
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
@@ -95,8 +96,6 @@ def test_demo_goes_on_or_begins_anew(demo, tmp_path):
 
 
 def test_demo_shows_its_settings_quickly(repository):
-    import subprocess
-
     answer = subprocess.run(
         [sys.executable, "benchmarks/demo.py", "--help"],
         cwd=repository,
