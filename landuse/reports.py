@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import image_functions
-from landuse.files import atomic_path, write_json
+from landuse.files import atomic_path, check_can_write, write_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -314,8 +314,8 @@ def history_columns(history: History) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        Name -> float array, one number per epoch; NaN where there is none. Columns of text are
-        left out.
+        Name -> float array, one number per epoch; NaN where there is none. Phases are numbered
+        in their order, other columns of text are left out.
     """
     if isinstance(history, str | Path):
         with open(history, newline="", encoding="utf-8") as file:
@@ -324,6 +324,9 @@ def history_columns(history: History) -> dict[str, np.ndarray]:
         names = list(dict.fromkeys(name for row in history for name in row))
         history = {name: [row.get(name) for row in history] for name in names}
     columns = {name: _numbers(values) for name, values in history.items()}
+    if "phase" in history:
+        order = list(dict.fromkeys(history["phase"]))
+        columns["phase"] = np.array([float(order.index(phase)) for phase in history["phase"]])
     return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
 
@@ -813,10 +816,29 @@ def _pictures_of_worst(
     return pictures, names
 
 
+def make_folder(folder: str | Path) -> Path:
+    """Make the folder of a report, and those above it, where they are missing.
+
+    Raises
+    ------
+    OSError
+        When there is a file of that name, or the folder cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"cannot write a report to {folder}: it, or a part of the path, is a file"
+        ) from error
+    check_can_write(folder / "report.md")
+    return folder
+
+
 def _write_files(
     folder: Path, report: Mapping[str, Any], figures: Mapping[str, "Figure"], title: str
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, figure in figures.items():
         _save_figure(figure, folder / name)
     write_json(folder / "report.json", report)

@@ -1,0 +1,144 @@
+"""Step 7: measure how well a trained model classifies a folder of labelled patches.
+
+Nothing is trained. Right are the classes of the folders, which must be classes of the model.
+
+Reads    PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
+         PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
+Writes   PATH_TO_REPORT/report.md and report.json: accuracy, balanced accuracy, F1, kappa,
+         precision and recall of each class with 95 % intervals, and the calibration error;
+         confusion_matrix.png, reliability.png, worst_confusions.png
+Run      python 07_evaluate_model.py --path-to-images data/sample/split_MS/validation
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+import image_functions
+from landuse import command_line, datasets, model_files
+
+if TYPE_CHECKING:
+    import keras
+
+# Paths
+PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
+PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
+PATH_TO_REPORT = "runs/evaluation"  # folder for the report
+SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
+
+# What the report says
+PART: str | None = None  # what the images are, "test" say; None: the name of their folder
+
+# Computing
+BATCH_SIZE = 64  # images per call of the network
+SEED = 0  # of the bootstrap that gives the intervals of F1 and kappa
+
+
+def main() -> None:
+    """Classify the images, compare with their folders, write the report."""
+    from landuse import reports
+
+    if BATCH_SIZE < 1:
+        raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
+    record = model_files.read_record(PATH_TO_MODEL)
+    images = datasets.find_images(PATH_TO_IMAGES, least_classes=1)
+    check_classes(images, record["class_names"])
+    reports.make_folder(PATH_TO_REPORT)
+    everything = [image for members in images.values() for image in members]
+    patches, files = datasets.open_good_patches(
+        everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
+    )
+    check_units(patches, record)
+
+    model, _ = model_files.load(PATH_TO_MODEL)
+    probabilities = predict_patches(model, patches, record["units"], BATCH_SIZE)
+    labels = np.array([record["class_names"].index(file.parent.name) for file in files])
+    report = reports.write_report(
+        PATH_TO_REPORT,
+        probabilities,
+        labels,
+        record["class_names"],
+        files=files,
+        part=PART or name_of_part(PATH_TO_IMAGES),
+        patches=patches,
+        band_names=record["band_names"],
+        title=f"{record['network']} on {Path(PATH_TO_IMAGES).resolve().name}",
+        seed=SEED,
+    )
+    print_summary(report)
+    print(f"report: {Path(PATH_TO_REPORT) / 'report.md'}")
+
+
+def check_classes(images: Mapping[str, Sequence[Path]], class_names: Sequence[str]) -> None:
+    """Raise a ValueError when there are images of classes that the model does not know."""
+    unknown = [name for name in images if name not in class_names]
+    if unknown:
+        raise ValueError(
+            f"{PATH_TO_IMAGES} has folders that are no classes of {PATH_TO_MODEL}: "
+            f"{', '.join(unknown)}; the model knows {', '.join(class_names)}"
+        )
+
+
+def check_units(patches: np.ndarray, record: Mapping[str, Any]) -> None:
+    """Raise a ValueError when the model needs DN and the patches have 8 bits."""
+    if record["units"] == "DN" and patches.dtype == np.uint8:
+        raise ValueError(
+            f"{PATH_TO_IMAGES} holds images of 8 bits, but {PATH_TO_MODEL} was trained on DN "
+            f"(uint16) of {len(record['band_names'])} bands; give it multispectral patches"
+        )
+
+
+def predict_patches(
+    model: "keras.Model", patches: np.ndarray, units: str, batch_size: int
+) -> np.ndarray:
+    """Give the class probabilities of patches.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Raw pixel values to class probabilities.
+    patches : ndarray of shape (N, rows, columns, bands), uint8 or uint16
+    units : {"DN", "rgb8"}
+        What the model takes; DN are scaled to rgb8 for it.
+    batch_size : int
+
+    Returns
+    -------
+    ndarray of shape (N, classes), float32
+    """
+    probabilities = []
+    for first in tqdm(range(0, len(patches), batch_size), desc="classifying", unit="batch"):
+        pixels = np.asarray(patches[first : first + batch_size])
+        if units == "rgb8" and pixels.dtype != np.uint8:
+            pixels = image_functions.scale_to_rgb8(pixels)
+        # Batches of one size: another would compile the network anew.
+        full = np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), axis=0)])
+        answers = model.predict_on_batch(full.astype(np.float32))
+        probabilities.append(np.asarray(answers, np.float32)[: len(pixels)])
+    return np.concatenate(probabilities)
+
+
+def name_of_part(folder: str) -> str:
+    """Name what the images are by their folder; the part "train" is called training."""
+    name = Path(folder).resolve().name
+    return "training" if name == "train" else name
+
+
+def print_summary(report: Mapping[str, Any]) -> None:
+    """Print the most important figures."""
+    print(f"{report['images']:,} images of the {report['part']} part")
+    for name, title in (
+        ("accuracy", "accuracy"),
+        ("balanced_accuracy", "balanced accuracy"),
+        ("macro_f1", "macro F1"),
+    ):
+        print(f"  {title:18} {100 * report[name]['value']:6.2f} %")
+    error = report["calibration"]["expected_calibration_error"]
+    print(f"  {'calibration error':18} {100 * error:6.2f} %")
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())
