@@ -30,6 +30,15 @@ NOT_GEOREFERENCED: rasters.Geotransform = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 CLOUD_BANDS = (0, 1)
 CLOUD_CLASSES = (3, 8, 9, 10)
 
+# of the check against the training data, in DN
+OFFSET = 1000  # what products from baseline 04.00 on hold too much
+NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie too high
+LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
+SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
+CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
+VISIBLE = ("B01", "B02", "B03", "B04")
+AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
+
 Window = tuple[int, int, int, int]
 
 
@@ -443,13 +452,194 @@ def open_scene(
     return scene
 
 
+# ---- does a scene look like what the model was trained on?
+
+
+def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
+    """Return DN as float64; rgb8 values scaled back."""
+    dn = values.astype(np.float64)
+    return (dn - 1) * (2750 / 254) if units == "rgb8" else dn
+
+
+def _possible_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return orders that bands are mistaken for: by cause, the band that each name holds."""
+    product = [band for band in AFTER_B08 if band in band_names]
+    eurosat = [*product[1:], *product[:1]]
+    causes = {
+        "in reverse order (as blue, green, red for red, green, blue)": dict(
+            zip(band_names, band_names[::-1], strict=True)
+        )
+    }
+    if "B8A" in product and len(product) > 2:
+        causes |= {
+            "in the order of a product (B8A after B08), taken for the order of EuroSAT (B8A "
+            "last)": dict(zip(eurosat, product, strict=True)),
+            "in the order of EuroSAT (B8A last), taken for the order of a product (B8A after "
+            "B08)": dict(zip(product, eurosat, strict=True)),
+        }
+    return causes
+
+
+def _features(percentiles: np.ndarray) -> np.ndarray:
+    """Return what tells bands apart: dark end, median, bright end, and the span of these."""
+    span = percentiles[-1:] - percentiles[:1]
+    # the 50 keeps the noise of the darkest bands from counting
+    return np.log(np.maximum(np.concatenate([percentiles, span]), 0) + 50)
+
+
+def find_band_order(
+    levels: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
+) -> str | None:
+    """Find out whether another order of the bands fits the training data clearly better.
+
+    Every land cover is unlike the average in all its bands together, and a wrong order is
+    unlike it in some bands and not in their neighbours. So orders are compared with each
+    other, not with a limit. In real single-class scenes and patches none of the wrong orders
+    fits better than the right one.
+
+    Parameters
+    ----------
+    levels, trained : ndarray of shape (3, bands), DN
+        1, 50 and 99 % of the scene and of the training data.
+    band_names : sequence of str
+
+    Returns
+    -------
+    str or None
+        The order the bands seem to be in.
+    """
+    scene, training = _features(levels), _features(trained)
+    best, found = float(np.abs(scene - training).sum()) - CLEARLY_BETTER, None
+    for cause, held in _possible_orders(list(band_names)).items():
+        order = [list(band_names).index(held.get(band, band)) for band in band_names]
+        misfit = float(np.abs(scene - training[:, order]).sum())
+        if misfit < best:
+            best, found = misfit, cause
+    return found
+
+
+def _explain_scale(
+    dn: np.ndarray, raised: np.ndarray, band_names: Sequence[str], level: str | None
+) -> str | None:
+    """Return what is wrong with the values of all bands alike, None if nothing."""
+    largest = np.percentile(dn, 99.9, axis=0)
+    visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
+    at_floor = (dn <= SMALLEST_RGB8).mean(axis=0)[visible]
+    if (largest <= SMALLEST_RGB8).all():
+        return (
+            f"nearly all values are at most {largest.max():.0f}, expected thousands: reflectance "
+            "as 0..1 floats? Multiply it by 10000 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
+        )
+    if (largest <= LARGEST_8_BIT).all():
+        return (
+            f"no band exceeds {largest.max():.0f}, expected thousands: 8-bit values in place of "
+            "16-bit DN? Give the product itself"
+        )
+    if NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
+        return (
+            f"even the darkest pixels (1 %) of every band lie {raised.min():.0f} or more above the "
+            f"training data's ({_amounts(band_names, raised)}): a radiometric offset of 1000 that "
+            "was not subtracted? Set RADIOMETRIC_OFFSET = -1000"
+        )
+    # at the ground, dark water may well reach 0
+    if level != "L2A" and len(visible) and np.median(at_floor) > 0.05:
+        return (
+            f"{100 * np.median(at_floor):.0f} % of the visible pixels are at the lowest value: was "
+            "a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
+        )
+    return None
+
+
+def _amounts(band_names: Sequence[str], amounts: np.ndarray) -> str:
+    return ", ".join(
+        f"{band} {amount:+.0f}" for band, amount in zip(band_names, amounts, strict=True)
+    )
+
+
+def _outside(
+    levels: np.ndarray, low: np.ndarray, high: np.ndarray, band_names: Sequence[str]
+) -> list[str]:
+    """Say which bands lie outside what the model knows with more than half of their pixels."""
+    return [
+        f"{band}: median {median:.0f}, but 99.8 % of the training data lie in {least:.0f}.."
+        f"{most:.0f}"
+        for band, median, least, most in zip(band_names, levels[1], low, high, strict=True)
+        if not least <= median <= most
+    ]
+
+
+def check_sample(
+    sample: np.ndarray,
+    band_names: Sequence[str],
+    units: str,
+    statistics: dict[str, Any],
+    level: str | None = None,
+) -> list[str]:
+    """Compare pixels of a scene with the statistics of a model's training data.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (pixels, bands), in `units`
+    band_names : sequence of str
+    units : {"DN", "rgb8"}
+    statistics : dict
+        With the percentiles 0.1, 1, 50, 99 and 99.9 of each of its "band_names".
+    level : {"L1C", "L2A"}, optional
+
+    Returns
+    -------
+    list of str
+        A warning for each thing that looks wrong, with band, amount and the likely cause.
+    """
+    if len(sample) == 0:
+        return ["no valid pixel was met in a sample of the scene"]
+    if "percentiles" not in statistics:
+        return []
+    place = [list(statistics["band_names"]).index(band) for band in band_names]
+    known = {
+        percent: _to_dn(np.asarray(values)[place], units)
+        for percent, values in statistics["percentiles"].items()
+    }
+    dn = _to_dn(sample, units)
+    levels = np.percentile(dn, (1, 50, 99), axis=0)
+    trained = np.stack([known["1"], known["50"], known["99"]])
+    raised = levels[0] - trained[0]
+    scale = _explain_scale(dn, raised, band_names, level)
+    if scale is None:
+        shift = 0
+    elif "not subtracted" in scale:
+        shift = OFFSET
+    else:
+        return [scale]
+    order = find_band_order(levels - shift, trained, band_names)
+    warnings = [scale] if scale else []
+    if order:
+        warnings.append(f"the bands seem to lie {order}: name the bands of the file (B02, ...)")
+    return warnings or _outside(levels, known["0.1"], known["99.9"], band_names)
+
+
 def check_against_model(scene: Scene, record: dict[str, Any]) -> list[str]:
-    """Compare a scene with what a model was trained on."""
-    warnings = []
+    """Compare a scene with what a model was trained on, before anything is classified.
+
+    Parameters
+    ----------
+    scene : Scene
+    record : dict
+        Of the model file: "statistics" and "processing_level" are used.
+
+    Returns
+    -------
+    list of str
+        Warnings, none for a scene that looks as it should.
+    """
     trained = record.get("processing_level")
+    warnings = check_sample(
+        scene.sample(), scene.band_names, scene.units, record["statistics"], scene.level
+    )
     if trained and scene.level and trained != scene.level:
         warnings.append(
-            f"the scene is {scene.level}, the model was trained on {trained}: reflectance at the "
-            "top of the atmosphere (L1C) and at the ground (L2A) differ, labels will be worse"
+            f"the scene is {scene.level} and the model was trained on {trained}: reflectance at "
+            "the ground (L2A) is darker than at the top of the atmosphere (L1C), most of all in "
+            f"the visible; expect wrong labels, or give the {trained} product"
         )
     return warnings
