@@ -10,10 +10,11 @@ numbers ("DN", reflectance times 10,000) or uint8 colours ("rgb8", DN 0..2750 as
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -79,11 +80,26 @@ def _check_strips_lie_in_file(page: Any, size: int) -> None:
         raise ValueError("the file is truncated")
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
+def _check_pages_are_there(tiff: Any) -> None:
+    """Raise ValueError when pages are fewer than the description of a TIFF says."""
+    described = [tuple(item["shape"]) for item in tiff.shaped_metadata or () if "shape" in item]
+    if described and math.prod(described[0]) != math.prod(tiff.series[0].shape):
+        raise ValueError("the file is truncated")
+
+
+@functools.cache
+def _tifffile() -> ModuleType:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    # What it logs about damaged files comes in our own message.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return tifffile
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    with _tifffile().TiffFile(path) as tiff:
         series = tiff.series[0]
+        _check_pages_are_there(tiff)
         for page in series.pages:
             _check_strips_lie_in_file(page, tiff.filehandle.size)
         pixels, axes = series.asarray(), series.axes
@@ -275,6 +291,12 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), thread_name_prefix="patches")
 
 
+@functools.cache
+def _batch_threads() -> ThreadPoolExecutor:
+    # Threads of their own: a batch waits for the threads that warp and read its patches.
+    return ThreadPoolExecutor(2, thread_name_prefix="batches")
+
+
 def usable_cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -457,6 +479,9 @@ class PatchBatches:
         go on with a run that was interrupted.
     """
 
+    # Keras calls `on_epoch_end` once more before the first epoch of every `fit`, to reset the
+    # dataset. Such a call is told by the `on_epoch_begin` that follows, which takes it back.
+
     def __init__(
         self,
         patches: Any,
@@ -468,6 +493,7 @@ class PatchBatches:
         mosaic: int,
         seed: int,
         shuffle: bool,
+        ahead: int,
     ) -> None:
         self.patches = patches
         self.labels = labels
@@ -478,16 +504,39 @@ class PatchBatches:
         self.mosaic = mosaic
         self.seed = seed
         self.shuffle = shuffle
+        self.ahead = ahead
         self.epoch = 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
+        self._next = 0
+        self._prepared: dict[tuple[int, int], Future[tuple[NDArray[Any], ...]]] = {}
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return math.ceil(len(self.labels) / self.batch_size)
 
-    def order(self) -> NDArray[np.int64]:
-        """Return the order in which the patches are taken in this epoch, shape (N,)."""
-        count, epoch = len(self.labels), self.epoch
+    @property
+    def epoch(self) -> int:
+        """The epoch whose batches are given, from 0."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._begun = self._may_take_back = False
+
+    def on_epoch_begin(self) -> None:
+        """Be told that an epoch begins."""
+        self._epoch -= self._may_take_back
+        self._begun, self._may_take_back = True, False
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch."""
+        self._epoch += 1
+        self._begun, self._may_take_back = False, not self._begun
+
+    def order(self, epoch: int | None = None) -> NDArray[np.int64]:
+        """Return the order in which an epoch (this one) takes the patches, shape (N,)."""
+        count, epoch = len(self.labels), self.epoch if epoch is None else epoch
         if not self.shuffle:
             return np.arange(count)
         cached = self._order
@@ -496,9 +545,9 @@ class PatchBatches:
             cached = self._order = (epoch, rng.permutation(count))
         return cached[1]
 
-    def _indices(self, index: int) -> NDArray[np.int64]:
+    def _indices(self, epoch: int, index: int) -> NDArray[np.int64]:
         """Which patches a batch holds; an incomplete mosaic takes more from the epoch's start."""
-        order = self.order()
+        order = self.order(epoch)
         indices = order[index * self.batch_size : (index + 1) * self.batch_size]
         missing = -len(indices) % self.mosaic**2
         return np.concatenate([indices, np.resize(order, missing)]) if missing else indices
@@ -513,8 +562,24 @@ class PatchBatches:
         """Return the patches, the labels and, where there are any, the sample weights."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        indices = self._indices(index)
+        wanted = (self.epoch, index)
+        prepared = self._prepared.pop(wanted, None)
+        self._prepare_next(*wanted)
+        return self._batch(*wanted) if prepared is None else prepared.result()
+
+    def _prepare_next(self, epoch: int, index: int) -> None:
+        """Have threads prepare the batches that follow, if batches are taken in turn."""
+        in_turn, self._next = index in (0, self._next), index + 1
+        last = min(index + self.ahead, len(self) - 1) if in_turn else index
+        wanted = [(epoch, following) for following in range(index + 1, last + 1)]
+        prepared = self._prepared
+        self._prepared = {
+            key: prepared.get(key) or _batch_threads().submit(self._batch, *key) for key in wanted
+        }
+
+    def _batch(self, epoch: int, index: int) -> tuple[NDArray[Any], ...]:
+        rng = np.random.default_rng((self.seed, epoch, index))
+        indices = self._indices(epoch, index)
         patches, labels = self._read(indices), self.labels[indices]
         weights = None if self.sample_weights is None else self.sample_weights[indices]
         if any(self.augmentation.values()):
@@ -527,10 +592,6 @@ class PatchBatches:
             labels = labels.reshape(-1, across, across, labels.shape[-1])
             weights = None if weights is None else weights.reshape(-1, across, across)
         return (patches, labels) if weights is None else (patches, labels, weights)
-
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
-        self.epoch += 1
 
 
 def _stack_patches(files: Sequence[Any], patches: list[NDArray[Any]]) -> NDArray[Any]:
@@ -551,8 +612,9 @@ def _dataset_class() -> Any:
     class PatchDataset(PatchBatches, keras.utils.PyDataset):
         """`PatchBatches` as Keras takes them."""
 
-        def __init__(self, workers: int, **arguments: Any) -> None:
-            keras.utils.PyDataset.__init__(self, workers=workers)
+        def __init__(self, **arguments: Any) -> None:
+            # One worker: several make Keras fetch batches before it says that an epoch begins.
+            keras.utils.PyDataset.__init__(self, workers=1)
             PatchBatches.__init__(self, **arguments)
 
     return PatchDataset
@@ -600,7 +662,7 @@ def simple_image_generator(
     sample_weights: ArrayLike | None = None,
     seed: int = 42,
     shuffle: bool = True,
-    workers: int = 1,
+    workers: int = 2,
 ) -> Any:
     """Batches of raw pixel values and labels, for `model.fit`, `evaluate` and `predict`.
 
@@ -628,7 +690,7 @@ def simple_image_generator(
         The weight of each image in the loss.
     seed : whole number from 0
     shuffle : False: in the order given, for validation
-    workers : threads that prepare batches ahead; above 1, Keras queues them
+    workers : how many batches threads prepare ahead, so that training need not wait; 0: none
 
     Returns
     -------
@@ -645,7 +707,6 @@ def simple_image_generator(
     if weights is not None and weights.shape != (len(patches),):
         raise ValueError(f"sample_weights: expected {len(patches)} of them, got {weights.shape}")
     return _dataset_class()(
-        workers=workers,
         patches=patches,
         labels=one_hot,
         sample_weights=weights,
@@ -662,6 +723,7 @@ def simple_image_generator(
         mosaic=mosaic,
         seed=seed,
         shuffle=shuffle,
+        ahead=workers,
     )
 
 
