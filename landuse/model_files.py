@@ -54,7 +54,7 @@ def save(model: "keras.Model", record: dict[str, Any], path: str | Path) -> None
         raise ValueError(f"{path}: the name of a model file must end in .keras")
     record = {"format": RECORD_FORMAT, **record}
     _check_record(record, path)
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    bare = keras.Model(model.input, model.output, name=model.name)
     with files.atomic_path(path) as temporary:
         bare.save(temporary)
         with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -145,7 +145,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
         If it is not there or cannot be read.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no model file {path}; a training step (02 to 05) makes it")
+        raise FileNotFoundError(f"there is no model {path}; a training step (02 to 05) makes one")
     try:
         with zipfile.ZipFile(path) as archive:
             missing = [name for name in _KERAS_MEMBERS if name not in archive.namelist()]

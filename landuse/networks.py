@@ -17,8 +17,6 @@ import numpy as np
 
 import image_functions
 
-BN = keras.layers.BatchNormalization
-RGB_BANDS = ["B04", "B03", "B02"]
 DN_AT_255 = 2750.0  # the published scaling of the EuroSAT pictures: DN 0..2750 to 1..255
 
 
@@ -60,7 +58,7 @@ TOO_LARGE = ("Xception", "Inception")  # they need pictures of at least 71 or 75
 
 
 def network_names() -> list[str]:
-    """Names of all networks of `keras.applications` that take patches of 64x64 pixels."""
+    """Give the names of all networks of `keras.applications` that take 64x64 pixels."""
     names = [
         name
         for name, thing in vars(keras.applications).items()
@@ -226,9 +224,10 @@ def adapt_batch_normalization(base: keras.Model, steps_per_epoch: int) -> None:
         layer.momentum = momentum
 
 
-def batch_normalizations(model: keras.Model) -> list[BN]:
-    """All BatchNormalization layers of a model, in the networks nested in it too."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, BN)]
+def batch_normalizations(model: keras.Model) -> list[keras.layers.Layer]:
+    """List all BatchNormalization layers of a model, in the networks nested in it too."""
+    kind = keras.layers.BatchNormalization
+    return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
 
 
 @keras.saving.register_keras_serializable("landuse")
@@ -238,7 +237,7 @@ class ScaleToRGB8(keras.layers.Layer):
     DN 0 is nodata and stays 0.
     """
 
-    def call(self, pixels):  # noqa: D102
+    def call(self, pixels: Any) -> Any:  # noqa: D102
         scaled = keras.ops.floor(1.5 + pixels * (254.0 / DN_AT_255))
         return keras.ops.where(pixels > 0, keras.ops.clip(scaled, 1.0, 255.0), 0.0)
 
@@ -257,7 +256,7 @@ class SelectBands(keras.layers.Layer):
         super().__init__(**kwargs)
         self.positions = [int(position) for position in positions]
 
-    def call(self, pixels):  # noqa: D102
+    def call(self, pixels: Any) -> Any:  # noqa: D102
         return keras.ops.take(pixels, np.array(self.positions, "int32"), axis=-1)
 
     def get_config(self) -> dict:  # noqa: D102
@@ -282,18 +281,16 @@ def standardisation(statistics: dict) -> keras.layers.Normalization:
 
 
 def _normalization(mean: Sequence[float], std: Sequence[float]) -> keras.layers.Normalization:
-    mean, std = np.asarray(mean, "float64"), np.asarray(std, "float64")
     # A band without any spread (an empty one) must not be blown up to noise.
-    std = np.where(std > 0, std, 1.0)
     return keras.layers.Normalization(
-        mean=[float(m) for m in mean],
-        variance=[float(s) ** 2 for s in std],
+        mean=[float(value) for value in mean],
+        variance=[float(value) ** 2 if value > 0 else 1.0 for value in std],
         dtype="float32",
         name="standardisation",
     )
 
 
-def new_top(features, name: str, class_names: Sequence[str], dropout: float = 0.5):
+def new_top(features: Any, name: str, class_names: Sequence[str], dropout: float = 0.5) -> Any:
     """Put a new top on the features of a network: pooling, dense layers, probabilities.
 
     Parameters

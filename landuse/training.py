@@ -74,11 +74,11 @@ class Data:
     statistics: dict
 
     def steps(self, batch_size: int) -> int:
-        """Steps of one pass over the training images."""
+        """Count the steps of one pass over the training images."""
         return math.ceil(len(self.train.labels) / batch_size)
 
     def one_hot_labels(self, part: str) -> np.ndarray:
-        """Labels of "train" or "validation", of shape (N, classes), float32."""
+        """Give the labels of "train" or "validation", of shape (N, classes), float32."""
         return np.eye(len(self.class_names), dtype="float32")[getattr(self, part).labels]
 
     def class_weights(self) -> np.ndarray:
@@ -249,7 +249,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.steps = steps
         self.warmup_steps = int(0.3 * steps) if kind == "one_cycle" else warmup_steps
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         """Rate of a step, counted from 0."""
         step = ops.cast(step, "float32")
         rising = (step + 1.0) / float(self.warmup_steps + 1)
@@ -572,7 +572,7 @@ def _versions() -> dict[str, str]:
 def _write_state(path: Path, state: State, arrays: dict[str, np.ndarray]) -> None:
     text = np.array(json.dumps(vars(state)))
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, state=text, **arrays)
+        np.savez(file, allow_pickle=False, state=text, **arrays)
 
 
 def _read_state(path: Path) -> tuple[State, dict[str, np.ndarray]]:
@@ -620,10 +620,10 @@ class StopAtNaN(keras.callbacks.Callback):
         self.run = run
         self.epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: D102
         if math.isfinite(float((logs or {}).get("loss", 0.0))):
             return
         kept = self.run.model_path
@@ -645,10 +645,10 @@ class SaveState(keras.callbacks.Callback):
         self.epochs = epochs
         self.started = time.monotonic()
 
-    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         self.started = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         state = self.run.state
         values = {name: float(value) for name, value in (logs or {}).items()}
         state.history.append(
@@ -686,7 +686,7 @@ class StopEarly(keras.callbacks.Callback):
         self.run = run
         self.patience = patience
 
-    def on_epoch_end(self, epoch, logs=None):  # noqa: D102
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         state = self.run.state
         better = (logs or {})[MONITOR] > state.best
         state.waited = 0 if better else state.waited + 1
@@ -705,11 +705,11 @@ def tensorboard(run: Run) -> list[keras.callbacks.Callback]:
 class AverageForValidation(keras.callbacks.Callback):
     """Validate with the moving average of the weights, train on with the weights themselves."""
 
-    def on_test_begin(self, logs=None):  # noqa: D102
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: D102
         self.swap = averaged_weights(self.model)
         self.swap.__enter__()
 
-    def on_test_end(self, logs=None):  # noqa: D102
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: D102
         self.swap.__exit__(None, None, None)
 
 

@@ -1,0 +1,121 @@
+import keras
+import numpy as np
+import pytest
+
+import image_functions
+from landuse import networks
+
+STATISTICS = image_functions.EUROSAT_STATISTICS
+ANY_STATISTICS = {"mean": [1] * 3, "std": [1] * 3}
+
+
+@pytest.fixture
+def bfloat16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def apply(layer, pixels):
+    inputs = keras.Input(pixels.shape[1:], dtype="float32")
+    return np.asarray(keras.Model(inputs, layer(inputs))(pixels))
+
+
+def test_unknown_network_is_answered_with_those_that_work():
+    with pytest.raises(ValueError, match="no such network") as error:
+        networks.base_network("VGG61")
+    assert all(name in str(error.value) for name in ("VGG16", "DenseNet201", "MobileNetV2"))
+    assert "Xception" not in str(error.value)
+
+
+def test_standardisation_equals_the_array_reference_in_bfloat16_too(bfloat16):
+    pixels = np.random.default_rng(0).integers(1, 4000, (2, 64, 64, 13)).astype("uint16")
+    wanted = image_functions.preprocessing_image_ms(
+        pixels, STATISTICS["mean"], STATISTICS["std"]
+    )
+    layer = networks.standardisation(STATISTICS)
+    np.testing.assert_allclose(apply(layer, pixels), wanted, atol=1e-4)
+
+
+def test_standardisation_leaves_a_constant_band_finite():
+    layer = networks.standardisation({"mean": [7.0], "std": [0.0]})
+    assert np.array_equal(apply(layer, np.full((1, 4, 4, 1), 7, "uint16")), np.zeros((1, 4, 4, 1)))
+
+
+def test_scaling_to_rgb8_equals_the_array_reference_for_every_value():
+    pixels = np.arange(65536, dtype="uint16").reshape(1, 256, 256, 1)
+    scaled = apply(networks.ScaleToRGB8(), pixels)
+    assert np.array_equal(scaled, image_functions.scale_to_rgb8(pixels).astype("float32"))
+
+
+def test_select_bands_survives_saving(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    keras.Model(inputs, networks.SelectBands([2, 1, 0])(inputs)).save(tmp_path / "m.keras")
+    model = keras.saving.load_model(tmp_path / "m.keras")
+    assert np.asarray(model(np.array([[[[1.0, 2.0, 3.0]]]]))).ravel().tolist() == [3, 2, 1]
+
+
+def test_vgg16_from_scratch_starts_by_he():
+    keras.utils.set_random_seed(1)
+    kernel = networks.base_network("VGG16", 13).get_layer("block3_conv2").kernel
+    assert np.std(kernel) == pytest.approx(np.sqrt(2 / (9 * 256)), rel=0.02)
+
+
+def test_the_seed_decides_on_the_weights():
+    def first_weights():
+        keras.utils.set_random_seed(5)
+        return np.array(networks.base_network("VGG16", 3).get_layer("block1_conv1").kernel)
+
+    assert np.array_equal(first_weights(), first_weights())
+
+
+@pytest.mark.parametrize("bands", [3, 13])
+@pytest.mark.parametrize("name", ["VGG16", "MobileNetV2"])
+def test_classifier_gives_float32_probabilities(name, bands, bfloat16):
+    statistics = {"mean": [1000.0] * bands, "std": [500.0] * bands}
+    base = networks.base_network(name, bands)
+    model = networks.classifier(base, ["B"] * bands, "DN", ["a", "b", "c"], statistics)
+    pixels = np.random.default_rng(0).integers(0, 4000, (2, 64, 64, bands)).astype("float32")
+    probabilities = np.asarray(model(pixels))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert len(dense) == (3 if name == "VGG16" else 1)
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_freezing_goes_by_name(name):
+    base = networks.base_network(name, 3)
+    model = networks.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
+    top = len(networks.NETWORKS[name].top) + 1
+    networks.freeze_base(model, name)
+    assert len(model.trainable_variables) == 2 * top
+    networks.unfreeze_all_but_first_block(model, name)
+    learning = [layer.name for layer in base.layers if layer.trainable and layer.weights]
+    frozen = [layer.name for layer in base.layers if not layer.trainable and layer.weights]
+    first = {"VGG16": "block1", "DenseNet201": "conv1", "ResNet50": "conv1"}[name]
+    assert learning and not any(layer.startswith(first + "_") for layer in learning)
+    assert all(layer.startswith(first) or layer.endswith("bn") for layer in frozen)
+
+
+def test_other_networks_cannot_be_half_frozen():
+    base = networks.base_network("MobileNet", 3)
+    model = networks.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
+    with pytest.raises(ValueError, match="first block of MobileNet"):
+        networks.unfreeze_all_but_first_block(model, "MobileNet")
+
+
+@pytest.mark.parametrize(("steps", "momentum"), [(3, 0.8), (100, 0.9), (10000, 0.97)])
+def test_batch_normalization_keeps_up(steps, momentum):
+    base = networks.base_network("MobileNet", 3)
+    networks.adapt_batch_normalization(base, steps)
+    assert {layer.momentum for layer in networks.batch_normalizations(base)} == {momentum}
+
+
+def test_official_weights_that_do_not_fit_or_are_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        networks.base_network("VGG16", 3, str(tmp_path / "vgg16_notop.h5"))
+    (tmp_path / "x.h5").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="do not fit VGG16"):
+        networks.base_network("VGG16", 3, str(tmp_path / "x.h5"))

@@ -1,0 +1,258 @@
+import contextlib
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import image_functions
+from landuse import model_files, training
+
+SETTINGS = {"EPOCHS": 4, "NETWORK": "tiny", "PATH_TO_RUN": "x", "WORKERS": 1}
+
+
+def make_data(count=24):
+    rng = np.random.default_rng(3)
+    labels = np.arange(count) % 2
+    patches = rng.integers(0, 100, (count, 64, 64, 3)) + 100 * labels[:, None, None, None]
+    part = training.Part(patches.astype("uint8"), labels, [f"{i}.jpg" for i in range(count)])
+    statistics = image_functions.pooled_statistics(part.patches, image_functions.BANDS_RGB)
+    names = list(image_functions.BANDS_RGB)
+    return training.Data(part, part, ["dark", "light"], names, "rgb8", statistics)
+
+
+def make_model(phase="all", rate=1e-2, ema=False):
+    pixels = keras.Input((64, 64, 3), name="pixels")
+    values = keras.layers.Rescaling(1 / 255)(pixels)
+    values = keras.layers.Conv2D(4, 3, strides=8, use_bias=False, name="base")(values)
+    values = keras.layers.BatchNormalization(momentum=0.8)(values)
+    values = keras.layers.GlobalAveragePooling2D()(keras.layers.Dropout(0.2)(values))
+    model = keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(values))
+    compile_model(model, rate, ema)
+    return model
+
+
+def compile_model(model, rate=1e-2, ema=False):
+    schedule = training.Schedule("cosine", rate, 12, 2)
+    optimizer = training.make_optimizer("AdamW", schedule, 0.02, 1.0, ema)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+
+
+class Kill(keras.callbacks.Callback):
+    """Stands for the power cut in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.at, 1):
+            raise KeyboardInterrupt
+
+
+def run_two_phases(folder, kill=(None, None), ema=False, **settings):
+    keras.utils.set_random_seed(7)
+    data = make_data()
+    with training.open_run(folder, {**SETTINGS, **settings}) as run:
+        if run.is_finished():
+            return None
+        run.describe(data, "tiny")
+        model = make_model(ema=ema)
+        train = image_functions.simple_image_generator(
+            data.train.patches, labels=data.one_hot_labels("train"), batch_size=8, symmetries=True
+        )
+        validation = data.batches("validation", 8)
+        model.get_layer("base").trainable = False
+        compile_model(model, ema=ema)
+        for number, phase in enumerate(("top", "all")):
+            if phase == "all":
+                model.get_layer("base").trainable = True
+                compile_model(model, ema=ema)
+            callbacks = [training.StopEarly(run, 9)]
+            if kill[0] == number:
+                callbacks.append(Kill(kill[1]))
+            run.fit(phase, model, train, validation, 4, callbacks)
+        run.finish()
+        return [np.asarray(weight) for weight in model.get_weights()]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, run_two_phases(folder)
+
+
+@pytest.mark.parametrize("kill", [(0, 0), (0, 2), (1, 0), (1, 1), (1, 3)])
+def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path, uninterrupted, kill):
+    with contextlib.suppress(KeyboardInterrupt):
+        run_two_phases(tmp_path / "run", kill)
+    weights = run_two_phases(tmp_path / "run")
+    for got, wanted in zip(weights, uninterrupted[1], strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+    history = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    wanted = (uninterrupted[0] / "history.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in history] == [row.split(",")[:2] for row in wanted]
+    assert len(history) == 9
+
+
+def test_a_finished_run_says_so_and_other_settings_are_refused(uninterrupted, capsys):
+    folder, _ = uninterrupted
+    assert run_two_phases(folder, WORKERS=3) is None
+    assert "this run is finished" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"EPOCHS was 4, is 5.*another PATH_TO_RUN"):
+        run_two_phases(folder, EPOCHS=5)
+
+
+def test_the_run_folder(uninterrupted):
+    folder, _ = uninterrupted
+    assert {"model.keras", "history.csv", "settings.json"} <= {f.name for f in folder.iterdir()}
+    _, record = model_files.load(folder / "model.keras")
+    assert record["class_names"] == ["dark", "light"]
+    assert record["units"] == "rgb8"
+    assert record["statistics"]["percentiles"]["50"]
+    assert record["results"]["validation_accuracy"] > 0.5
+    assert json.loads((folder / "settings.json").read_text()) == SETTINGS
+
+
+def test_folders_that_are_no_run(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with (
+        pytest.raises(ValueError, match="holds other files"),
+        training.open_run(tmp_path, SETTINGS),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match="is a file"),
+        training.open_run(tmp_path / "letter.txt", SETTINGS),
+    ):
+        pass
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with (
+        training.open_run(tmp_path / "run", SETTINGS),
+        pytest.raises(OSError, match="another run"),
+        training.open_run(tmp_path / "run", SETTINGS),
+    ):
+        pass
+
+
+def test_settings_may_be_corrected_before_the_first_epoch(tmp_path):
+    for batch in (8, 16):
+        with training.open_run(tmp_path / "run", {"BATCH_SIZE": batch}):
+            pass
+    assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {"BATCH_SIZE": 16}
+
+
+def test_other_images_are_refused(tmp_path):
+    with training.open_run(tmp_path / "run", SETTINGS) as run:
+        run.state.images = "those of yesterday"
+        with pytest.raises(ValueError, match="other images"):
+            run.describe(make_data(), "tiny")
+
+
+def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):
+    data = make_data()
+    with training.open_run(tmp_path / "run", SETTINGS) as run:
+        run.describe(data, "tiny")
+        model = make_model(rate=1e-3)
+        train, validation = data.batches("train", 8), data.batches("validation", 8)
+        run.fit("good", model, train, validation, 1)
+        model.get_layer("base").kernel.assign(np.full((3, 3, 3, 4), np.nan))
+        with pytest.raises(ValueError, match=r"NaN or infinite in epoch 1, step 1.*model.keras"):
+            run.fit("bad", model, train, validation, 1)
+    weights = model_files.load(tmp_path / "run" / "model.keras")[0].get_weights()
+    assert all(np.isfinite(weight).all() for weight in weights)
+
+
+def test_early_stopping_counts_over_restarts(tmp_path):
+    with training.open_run(tmp_path / "run", SETTINGS) as run:
+        run.state.best, run.state.waited = 0.9, 1
+        stop = training.StopEarly(run, 2)
+        stop.set_model(make_model())
+        stop.model.stop_training = False
+        stop.on_epoch_end(0, {"val_accuracy": 0.95})
+        assert not stop.model.stop_training
+        run.state.waited = 1
+        stop.on_epoch_end(0, {"val_accuracy": 0.9})
+        assert stop.model.stop_training
+
+
+def test_averaged_weights_are_saved_and_the_own_ones_go_on(tmp_path):
+    weights = run_two_phases(tmp_path / "run", ema=True)
+    assert all(np.isfinite(weight).all() for weight in weights)
+
+
+def test_averaged_weights_come_and_go():
+    model = make_model(ema=True)
+    model.optimizer.build(model.trainable_variables)
+    kernel = model.get_layer("base").kernel
+    before = np.array(kernel)
+    kernel.assign(before + 1)
+    with training.averaged_weights(model):
+        assert not np.allclose(kernel, before + 1)
+    np.testing.assert_allclose(kernel, before + 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("cosine", {0: 1 / 11, 10: 1.0, 55: 0.505, 100: 0.01}),
+        ("one_cycle", {0: 1 / 31, 30: 1.0, 65: 0.50005, 100: 1e-4}),
+        ("constant", {0: 1 / 11, 10: 1.0, 55: 1.0, 100: 1.0}),
+    ],
+)
+def test_schedules(kind, values):
+    schedule = training.Schedule(kind, 2.0, 100, 10)
+    for step, share in values.items():
+        assert float(schedule(step)) == pytest.approx(2 * share, rel=1e-4)
+
+
+def test_unknown_names_are_answered():
+    with pytest.raises(ValueError, match="SCHEDULE = 'linear'"):
+        training.Schedule("linear", 1.0, 2, 1)
+    with pytest.raises(ValueError, match="OPTIMIZER = 'Adadelta'"):
+        training.make_optimizer("Adadelta", 1e-3)
+    with pytest.raises(ValueError, match="PRECISION = 'half'"):
+        training.set_precision("half")
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_weight_decay_leaves_biases_and_normalisations_alone(name):
+    model = make_model()
+    optimizer = training.make_optimizer(name, 0.1, weight_decay=0.5)
+    variables = model.trainable_variables
+    before = [np.array(variable) + 1 for variable in variables]
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    optimizer.apply([keras.ops.zeros_like(v) for v in variables], variables)
+    for variable, value in zip(variables, before, strict=True):
+        share = 0.95 if variable.name == "kernel" else 1.0
+        np.testing.assert_allclose(variable, share * value, rtol=1e-5)
+
+
+def test_rare_classes_weigh_more():
+    weights = training.class_weights(np.array([0, 0, 0, 1]), 3)
+    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
+    assert math.isclose(weights.mean(), 1, rel_tol=1e-6)
+
+
+def test_fewer_images_than_a_batch(monkeypatch):
+    def four_images(path, part, bands, skip_bad=False):
+        return np.zeros((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
+
+    monkeypatch.setattr(training.datasets, "load_part", four_images)
+    with pytest.raises(ValueError, match=r"BATCH_SIZE = 64, but .* has only 4 images"):
+        training.read_data("split", "RGB", 64)
+    with pytest.raises(ValueError, match="BANDS = 'NDVI'"):
+        training.read_data("split", "NDVI", 2)
+
+
+def test_no_absolute_path_goes_into_the_model():
+    settings = {"PATH": "/home/me/split", "RELATIVE": "data/split", "N": 3}
+    plain = training._without_absolute_paths(settings)
+    assert plain == {"PATH": "split", "RELATIVE": "data/split", "N": 3}
