@@ -25,7 +25,7 @@ NODATA = 255
 NODATA_FLOAT = -1.0
 UNCERTAIN = "uncertain"  # the extra class of windows whose best class is not probable enough
 SQUARE_METRES_PER_HECTARE = 10_000.0
-_COG_OPTIONS = ("COMPRESS=DEFLATE", "LEVEL=9", "BIGTIFF=IF_SAFER")
+_COG_OPTIONS = ("COMPRESS=DEFLATE", "LEVEL=6", "BIGTIFF=IF_SAFER")
 
 # The colours people expect, moved apart until any two of them differ by 20 units of CIELAB or more,
 # also for colour-blind readers (simulated protanopia, deuteranopia, tritanopia; see the tests).
@@ -75,9 +75,12 @@ def _distinct_colour(taken: Sequence[Colour]) -> Colour:
     levels = np.linspace(15, 245, 11).round().astype(int)
     candidates = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1)
     candidates = candidates.reshape(-1, 3)
-    neutral = [(0, 0, 0), (255, 255, 255), COLOURS[UNCERTAIN]]  # reserved for what is no class
-    known = _cielab(np.array([*neutral, *taken]))
-    distances = np.linalg.norm(_cielab(candidates)[:, None] - known[None], axis=2).min(axis=1)
+    lab = _cielab(candidates)
+    calm = (np.hypot(lab[:, 1], lab[:, 2]) < 80) & (lab[:, 0] > 25) & (lab[:, 0] < 88)
+    candidates, lab = candidates[calm], lab[calm]
+    reserved = [(0, 0, 0), (255, 255, 255), *COLOURS.values()]  # an unknown class is no water
+    known = _cielab(np.array([*reserved, *taken]))
+    distances = np.linalg.norm(lab[:, None] - known[None], axis=2).min(axis=1)
     red, green, blue = candidates[int(distances.argmax())].tolist()
     return red, green, blue
 

@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+import textwrap
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ _INK = "#1f262d"
 _SOFT_INK = "#5f6b76"
 _PANEL_INCHES = 5.6
 _MARGIN = 0.35
+_BAR_INCHES = 0.3  # from the top of the legend to its first row
+_ROW_INCHES = 0.3
+_NAME_INCHES = 1.17  # from the left of a column to the name
+_LONGEST_NAME = 44  # letters
 _DOTS_PER_INCH = 150
 
 
@@ -174,32 +179,40 @@ def _share_text(percent: float) -> str:
     return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    """Return into how many columns names of this length fit on `width` inches."""
+    longest = min(max((len(name) for name in names), default=0), _LONGEST_NAME)
+    return max(1, int(width // (_NAME_INCHES + 0.092 * longest + 0.2)))
+
+
 def _draw_legend(
-    axes: "Axes", present: Sequence[tuple[maps.Area, maps.Colour]], columns: int, note: str
+    axes: "Axes", present: Sequence[tuple[maps.Area, maps.Colour]], rows: int, width: float
 ) -> None:
-    """Draw a bar divided like the area, and below it the classes with their shares."""
+    """Draw a bar divided like the area, and below it shares and names; units are inches."""
     from matplotlib.patches import Rectangle
 
-    rows = max(1, -(-len(present) // columns))
-    axes.set(xlim=(0, 1), ylim=(rows + 1.35, 0))
+    columns = max(1, -(-len(present) // rows))
+    axes.set(xlim=(0, width), ylim=(_BAR_INCHES + rows * _ROW_INCHES, 0))
     axes.axis("off")
+    frame: dict[str, Any] = {"edgecolor": "#6b7680", "linewidth": 0.6}
+    style: dict[str, Any] = {"va": "center", "color": _INK, "fontsize": 11.5}
     begin = 0.0
-    for area, colour in present:
-        share = (area.percent or 0) / 100
-        shade = np.array(colour) / 255
-        axes.add_patch(Rectangle((begin, 0), share, 0.55, facecolor=shade, edgecolor="none"))
-        begin += share
-    axes.add_patch(Rectangle((0, 0), 1, 0.55, fill=False, edgecolor="#9aa5af", linewidth=0.6))
     for position, (area, colour) in enumerate(present):
-        column, row = position // rows, position % rows
-        left, middle = column / columns, row + 1.35
-        box = Rectangle((left, middle - 0.29), 0.3 / columns / 2.4, 0.58, linewidth=0.6)
-        box.set(facecolor=np.array(colour) / 255, edgecolor="#6b7680")
-        axes.add_patch(box)
-        style: dict[str, Any] = {"va": "center", "color": _INK, "fontsize": 11.5}
-        axes.text(left + 0.16 / columns, middle, area.class_name, **style)
-        axes.text(left + 0.9 / columns, middle, _share_text(area.percent or 0), ha="right", **style)
-    axes.text(0, rows + 1.3, note, va="center", color=_SOFT_INK, fontsize=9.5)
+        shade, percent = np.array(colour) / 255, area.percent or 0.0
+        end = begin + percent / 100 * width
+        axes.add_patch(Rectangle((begin, 0), end - begin, 0.18, facecolor=shade))
+        begin = end
+        left = position // rows * width / columns
+        middle = _BAR_INCHES + (position % rows + 0.5) * _ROW_INCHES
+        axes.add_patch(Rectangle((left, middle - 0.09), 0.3, 0.18, facecolor=shade, **frame))
+        axes.text(left + 1.03, middle, _share_text(percent), ha="right", **style)
+        name = _shortened(area.class_name, _LONGEST_NAME)
+        axes.text(left + _NAME_INCHES, middle, name, **style)
+    axes.add_patch(Rectangle((0, 0), width, 0.18, fill=False, **frame))
 
 
 def _legend_note(areas: Sequence[maps.Area], caption: str) -> str:
@@ -288,34 +301,40 @@ def _compose(
 ) -> None:
     """Lay out title, panels and legend in inches from the top."""
     left, bottom, right, top = frame = scene.bounds
-    panel_height = min(max(_PANEL_INCHES * (top - bottom) / (right - left), 2.0), 9.0)
+    panel_height = min(max(_PANEL_INCHES * (top - bottom) / (right - left), 1.0), 9.0)
     panel_width = min(_PANEL_INCHES, max(panel_height * (right - left) / (top - bottom), 4.2))
     width = 3 * panel_width + 4 * _MARGIN
+    inner = width - 2 * _MARGIN
     present = [(a, c) for a, c in zip(areas, colours, strict=False) if a.pixels]
     present.sort(key=lambda entry: -entry[0].hectares)
-    rows = max(1, -(-len(present) // max(1, int(width // 3.4))))
-    columns = max(1, -(-len(present) // rows))
-    legend_height = 0.33 * (rows + 1.35)
-    head = 0.95 if texts[1] else 0.7
-    height = head + 0.3 + panel_height + 0.25 + legend_height + 0.3
+    columns = _legend_columns([area.class_name for area, _ in present], inner)
+    rows = max(1, -(-len(present) // columns))
+    note = textwrap.wrap(_legend_note(areas, texts[2]), int(inner / 0.078))
+    head = 1.25 if texts[1] else 0.98  # inches from the top to the panels
+    below = head + panel_height + 0.25
+    small_print = below + _BAR_INCHES + rows * _ROW_INCHES + 0.08
+    height = small_print + 0.18 * len(note) + 0.25
     figure.set_size_inches(width, height)
 
     def axes_at(from_left: float, from_top: float, wide: float, high: float) -> "Axes":
         place = (from_left / width, 1 - (from_top + high) / height, wide / width, high / height)
         return figure.add_axes(place)
 
-    edge = _MARGIN / width
-    figure.text(edge, 1 - 0.5 / height, texts[0], fontsize=17, weight="bold", color=_INK)
-    figure.text(edge, 1 - 0.8 / height, texts[1], fontsize=11.5, color=_SOFT_INK)
+    def write(from_top: float, text: str, size: float, **style: Any) -> None:
+        figure.text(_MARGIN / width, 1 - from_top / height, text, fontsize=size, **style)
+
+    size = min(17, inner / (0.0102 * max(len(texts[0]), 1)))  # long names get smaller letters
+    write(0.5, texts[0], size, weight="bold", color=_INK)
+    write(0.8, texts[1], 11.5, color=_SOFT_INK)
     for index, (name, layer, above) in enumerate(_panels(scene, land_use, colours)):
         from_left = _MARGIN + index * (panel_width + _MARGIN)
-        axes = axes_at(from_left, head + 0.3, panel_width, panel_height)
+        axes = axes_at(from_left, head, panel_width, panel_height)
         _draw_panel(axes, name, layer, frame, above)
         if index == 0 and metric:
             _draw_scale_bar(axes, frame)
-    below = head + 0.3 + panel_height + 0.25
-    legend = axes_at(_MARGIN, below, width - 2 * _MARGIN, legend_height)
-    _draw_legend(legend, present, columns, _legend_note(areas, texts[2]))
+    legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
+    _draw_legend(legend, present, rows, inner)
+    write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")
 
 
 def _panels(
