@@ -44,8 +44,8 @@ PARCELS = 512  # entries in the tables of parcel properties, which repeat after 
 MATERIALS = {
     name: np.array(dn, np.float32)
     for name, dn in {
-        "clear water": (1210, 930, 760, 440, 420, 320, 300, 240, 75, 9, 60, 40, 210),
-        "turbid water": (1330, 1150, 1130, 820, 820, 520, 480, 400, 110, 9, 110, 70, 330),
+        "clear water": (1180, 870, 680, 390, 380, 320, 300, 240, 75, 9, 60, 40, 210),
+        "turbid water": (1330, 1170, 1190, 860, 850, 520, 480, 400, 110, 9, 110, 70, 330),
         "broadleaf": (1090, 810, 740, 410, 830, 2450, 3150, 3100, 950, 9, 1450, 590, 3480),
         "conifer": (1075, 775, 640, 390, 640, 1650, 2000, 1950, 750, 9, 1000, 420, 2220),
         "lush grass": (1240, 990, 970, 580, 1170, 3000, 3700, 3650, 1090, 11, 1850, 830, 4050),
@@ -260,16 +260,16 @@ def _forest(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def _herbaceous(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    grass = _step(_fractal(shape, 34, rng, 5) + rng.normal(0, 1.2), 2.5)
+    grass = _step(_fractal(shape, 24, rng, 5) + rng.normal(0, 1.4), 3)
     surface = _blend(_plain("scrub", shape), MATERIALS["dry grass"], grass)
-    bare = np.clip(0.2 * _fractal(shape, 30, rng, 5) + rng.uniform(-0.3, 0.3), 0, 0.9)
+    bare = np.clip(0.18 * _fractal(shape, 24, rng, 5) + rng.uniform(-0.3, 0.4), 0, 0.9)
     surface = _blend(surface, MATERIALS["rock"], bare)
-    gullies = np.abs(_fractal(shape, rng.uniform(22, 40), rng, 5))
-    path = _step(rng.uniform(-0.1, 0.12) - gullies, 0.1) * rng.uniform(0.2, 0.9)
+    gullies = np.abs(_fractal(shape, rng.uniform(18, 34), rng, 5))
+    path = _step(rng.uniform(-0.06, 0.14) - gullies, 0.1) * rng.uniform(0.3, 0.9)
     surface = _blend(surface, MATERIALS["rock"], path)
-    bushes = _step(_fractal(shape, 9, rng, 4) - rng.uniform(0.8, 2.5), 1.0)
-    surface = _blend(surface, MATERIALS["broadleaf"], rng.uniform(0.3, 0.8) * bushes)
-    light = _relief(shape, rng.uniform(0.2, 0.9), rng) + 0.03 * _fractal(shape, 3, rng, 2)
+    bushes = _step(_fractal(shape, 7, rng, 3) - rng.uniform(0.6, 2.5), 1.0)
+    surface = _blend(surface, MATERIALS["broadleaf"], rng.uniform(0.2, 0.7) * bushes)
+    light = _relief(shape, rng.uniform(0.2, 0.7), rng) + 0.045 * _fractal(shape, 3, rng, 2)
     return _shine(surface, light)
 
 
@@ -288,17 +288,17 @@ def _pasture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 def _residential(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     blocks = _parcels(shape, rng.uniform(6.5, 11), rng.uniform(12, 30), rng.uniform(1, 7), rng)
     names = ("lush grass", "dry grass", "broadleaf", "dark soil")
-    green = _mixture(names, rng.dirichlet((2, 1.5, 3, 1.5)))
-    roofs = _mixture(("tile roof", "grey roof", "light soil"), rng.dirichlet((1, 1, 0.2)))
-    density = rng.uniform(0.2, 0.7) + 0.12 * _noise(shape, 14, rng)
+    green = _mixture(names, rng.dirichlet((2, 1.2, 4, 1.5)))
+    roofs = _mixture(("tile roof", "grey roof", "light soil"), rng.dirichlet((1.2, 1, 0.15)))
+    density = rng.uniform(0.2, 0.6) + 0.1 * _noise(shape, 14, rng)
     density += 0.1 * rng.standard_normal(PARCELS)[blocks.number]
     position = blocks.along + 0.8 * _noise(shape, 6, rng)
-    houses = np.sin(position * (2 * np.pi / rng.uniform(2.4, 3.6))) + 1.4 * _noise(shape, 2, rng)
-    built = np.clip(density + 0.16 * houses * _step(blocks.edge - 1.2), 0, 1)
+    houses = np.sin(position * (2 * np.pi / rng.uniform(2.4, 3.6))) + 1.6 * _noise(shape, 1.5, rng)
+    built = np.clip(density + 0.2 * houses * _step(blocks.edge - 1.2), 0, 1)
     surface = _blend(np.broadcast_to(green, (*shape, len(green))), roofs, built)
-    surface = _shine(surface, 1 + rng.uniform(0.03, 0.1) * _noise(shape, 1.7, rng))
-    street = _mixture(("asphalt", "concrete"), rng.dirichlet((2, 1)))
-    surface = _blend(surface, street, rng.uniform(0.5, 0.9) * _step(0.9 - blocks.edge))
+    surface = _shine(surface, 1 + rng.uniform(0.04, 0.12) * _noise(shape, 1.3, rng))
+    street = _mixture(("asphalt", "concrete"), rng.dirichlet((1, 1)))
+    surface = _blend(surface, street, rng.uniform(0.35, 0.8) * _step(0.8 - blocks.edge))
     park = (rng.random(PARCELS) < 0.03)[blocks.number] * _step(blocks.edge - 1)
     surface = _blend(surface, MATERIALS["lush grass"], 0.6 * park)
     halls = _dot_field(shape, rng.uniform(0, 0.006), rng)
@@ -316,7 +316,7 @@ def _buildings(
     shape = (surface.shape[0], surface.shape[1])
     lots = _parcels(shape, *size, 0.5, rng, angle)
     names = ("bright roof", "grey roof", "tile roof", "asphalt")
-    roofs = _mixture(names, rng.dirichlet((0.3, 0.5, 0.12, 0.25), PARCELS))
+    roofs = _mixture(names, rng.dirichlet((0.4, 0.45, 0.12, 0.2), PARCELS))
     roofs = _shine(roofs, rng.lognormal(0, 0.15, PARCELS))
     inset = rng.uniform(0.8, 0.3 * size[0], PARCELS)[lots.number]
     built = (rng.random(PARCELS) < share)[lots.number]
@@ -360,7 +360,7 @@ _TEXTURES: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray
 def _add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`land` with a river, its sandy edge and the trees on its banks."""
     shape = distance.shape
-    half_width = rng.uniform(4.5, 11) + 0.8 * _noise(shape, 40, rng)
+    half_width = rng.uniform(5.5, 11) + 0.8 * _noise(shape, 40, rng)
     bank = half_width + rng.uniform(1, 7) + 1.5 * _noise(shape, 5, rng)
     trees = rng.uniform(0.2, 0.9) * _step(bank - distance, 2)
     surface = _blend(land, MATERIALS["broadleaf"], trees)
@@ -371,10 +371,10 @@ def _add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator)
 
 def _add_road(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`land` with a motorway: two carriageways, the strip between them, and verges."""
-    half_width = rng.uniform(1.4, 2.4)
-    verge = _step(half_width + rng.uniform(1, 4) - distance, 1.5)
+    half_width = rng.uniform(1.7, 2.9)
+    verge = _step(half_width + rng.uniform(2, 5) - distance, 1.5)
     grass = MATERIALS[("dry grass", "lush grass", "scrub")[rng.integers(3)]]
-    surface = _blend(land, grass, rng.uniform(0.4, 0.9) * verge)
+    surface = _blend(land, grass, rng.uniform(0.6, 0.95) * verge)
     road = _mixture(("asphalt", "concrete", "grey roof"), rng.dirichlet((1.2, 1, 1)))
     surface = _blend(surface, road, _step(half_width - distance))
     return _blend(surface, grass, rng.uniform(0.1, 0.7) * _step(0.4 - distance))
@@ -391,15 +391,15 @@ _GROUPS = np.array((0, 0, 0, 0, 1, 1, 1, 1, 1, 3, 2, 2, 1))  # bands whose gain 
 
 def _ground(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Draw the textures of all regions, of shape (rows, columns, 13), float32, DN."""
-    ground = np.empty((*layout.regions.shape, len(BANDS_MS)), np.float32)
+    ground = np.zeros((*layout.regions.shape, len(BANDS_MS)), np.float32)
     for region, class_index in enumerate(layout.classes):
-        inside = layout.regions == region
-        if not inside.any():
+        share = _blur((layout.regions == region).astype(np.float32), 0.7)  # no stairs at borders
+        if not share.any():
             continue
-        rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+        rows, columns = (np.flatnonzero(share.any(axis)) for axis in (1, 0))
         box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        texture = _TEXTURES[CLASS_NAMES[class_index]](inside[box].shape, rng)
-        ground[box][inside[box]] = texture[inside[box]]
+        texture = _TEXTURES[CLASS_NAMES[class_index]](share[box].shape, rng)
+        ground[box] += texture * share[box][..., None]
     return ground
 
 
@@ -467,9 +467,9 @@ def _draw_patch_layout(class_index: int, rng: np.random.Generator) -> Layout:
     regions = np.zeros(shape, np.int64)
     is_mixed = rng.random() < 0.55
     beside = int(rng.choice([k for k in range(len(CLASS_NAMES)) if k != class_index]))
-    border = rng.uniform(-4, 30)  # px from the middle
+    border = rng.uniform(0, 30)  # px from the middle
     if class_index in _CORRIDORS:
-        axes[class_index] = np.abs(side + rng.triangular(-32, 0, 32))
+        axes[class_index] = np.abs(side + rng.triangular(-28, 0, 28))
     else:
         classes = np.concatenate([[class_index], classes[classes != class_index]])
         if is_mixed and beside in _CORRIDORS:
