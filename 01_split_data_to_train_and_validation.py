@@ -113,10 +113,8 @@ def read_longitudes(images: dict[str, list[Path]]) -> dict[Path, float]:
 
     paths = [path for members in images.values() for path in members]
     try:
-        return {
-            path: rasters.centre_longitude_latitude(path)[0]
-            for path in tqdm(paths, desc="reading georeferences", unit="image", leave=False)
-        }
+        with tqdm(paths, desc="reading georeferences", unit="image", leave=False) as bar:
+            return {path: rasters.centre_longitude_latitude(path)[0] for path in bar}
     except ValueError as error:
         raise ValueError(
             f"{error}; SPLIT = 'geographic' needs georeferenced GeoTIFFs, or lists of names in "

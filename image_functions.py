@@ -479,8 +479,8 @@ class PatchBatches:
         go on with a run that was interrupted.
     """
 
-    # Keras calls `on_epoch_end` once more before the first epoch of every `fit`, to reset the
-    # dataset. Such a call is told by the `on_epoch_begin` that follows, which takes it back.
+    # Before the first epoch of every `fit`, Keras looks at a batch or two and resets the dataset
+    # by `on_epoch_end`. When `on_epoch_begin` follows such a call, it takes it back.
 
     def __init__(
         self,
@@ -507,7 +507,7 @@ class PatchBatches:
         self.ahead = ahead
         self.epoch = 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
-        self._next = 0
+        self._next = 0  # the batch that follows the one given last
         self._prepared: dict[tuple[int, int], Future[tuple[NDArray[Any], ...]]] = {}
 
     def __len__(self) -> int:
@@ -528,11 +528,14 @@ class PatchBatches:
         """Be told that an epoch begins."""
         self._epoch -= self._may_take_back
         self._begun, self._may_take_back = True, False
+        self._next = 0
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch."""
+        only_looked_at = self._next < min(3, len(self))
+        self._may_take_back = not self._begun or only_looked_at
         self._epoch += 1
-        self._begun, self._may_take_back = False, not self._begun
+        self._begun = False
 
     def order(self, epoch: int | None = None) -> NDArray[np.int64]:
         """Return the order in which an epoch (this one) takes the patches, shape (N,)."""

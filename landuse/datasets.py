@@ -461,6 +461,15 @@ def _fill_folder(folder: Path, split: Split, settings: Mapping[str, Any]) -> Non
         (folder / f"{part}.txt").write_text(text, encoding="utf-8")
 
 
+def _build_folder(building: Path, split: Split, settings: Mapping[str, Any]) -> None:
+    building.mkdir()
+    try:
+        _fill_folder(building, split, settings)
+    except BaseException:
+        _remove_leftover(building)
+        raise
+
+
 def _foreign_entries(folder: Path) -> list[str]:
     """Entries of one of our split folders that neither step 01 nor a later step put there."""
     ours = {_MARKER, "statistics.json", ".cache", *PARTS, *(f"{part}.txt" for part in PARTS)}
@@ -489,8 +498,6 @@ def _check_may_delete(folder: Path) -> None:
             f"{folder} was not made by this script (it has no {_MARKER}) and is not deleted; "
             "choose another folder, or remove it by hand"
         )
-    if folder.is_symlink():
-        raise ValueError(f"{folder} is a link and is not deleted; remove it by hand")
     foreign = _foreign_entries(folder) or _foreign_files(folder)
     if foreign:
         raise ValueError(
@@ -544,7 +551,7 @@ def make_split_folder(
     OSError
         When it cannot be written, or another run is writing it.
     """
-    folder = Path(folder)
+    folder = Path(os.path.realpath(folder))  # a link to another disk stays a link
     if not folder.is_dir():
         whole_files.check_can_write(folder)
     building = folder.parent / f".{folder.name}.partial"
@@ -555,8 +562,7 @@ def make_split_folder(
         there = _check_there(folder, split, settings, delete_old)
         if there:
             return False
-        building.mkdir()
-        _fill_folder(building, split, settings)
+        _build_folder(building, split, settings)
         if folder.exists() and not _is_empty(folder):
             folder.rename(replaced)
         building.rename(folder)
@@ -728,8 +734,11 @@ def _build_cache(cache: Path, paths: Sequence[Path], band_names: Sequence[str] |
         with open(building, "wb") as file:
             kept, faults = _write_patches(file, paths, band_names)
         building.replace(cache)
-    except BaseException:
+    except BaseException as error:
         building.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            message = f"the decoded patches cannot be written to {cache}: {error.strerror}"
+            raise OSError(message) from error
         raise
     whole_files.write_json(cache.with_suffix(".json"), {"kept": kept, "faults": faults})
 
@@ -868,8 +877,9 @@ def load_part(
             raise FileNotFoundError(
                 f"there is no folder {wanted}; split the images with step 01 first"
             )
-    class_names = list(find_images(folder / "train"))
-    images = find_images(folder / part, least_classes=1)
+    training = find_images(folder / "train")
+    class_names = list(training)
+    images = training if part == "train" else find_images(folder / part, least_classes=1)
     unknown = [name for name in images if name not in class_names]
     if unknown:
         raise ValueError(

@@ -1,0 +1,190 @@
+import hashlib
+import importlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+SCRIPT = "01_split_data_to_train_and_validation.py"
+
+
+def run(repository, *words, source, target):
+    command = [sys.executable, SCRIPT, "--path-to-all-images", source]
+    command += ["--path-to-split-datasets", target, *map(str, words)]
+    return subprocess.run(
+        list(map(str, command)), cwd=repository, capture_output=True, text=True, timeout=100
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "with spaces and ü" / "images"
+    for name in ("Forest", "River"):
+        (folder / name).mkdir(parents=True)
+        for number in range(10):
+            (folder / name / f"{name}_{number}.jpg").write_text(f"{name} {number}")
+    return folder
+
+
+def snapshot(folder):
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def refused(result, *texts):
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    for text in texts:
+        assert text in message
+
+
+def test_random_split_through_the_command_line(repository, source, tmp_path):
+    target = tmp_path / "split"
+    result = run(repository, source=source, target=target)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == f"split: {target}"
+    assert "all                               14           6" in result.stdout
+    before = snapshot(target)
+    result = run(repository, source=source, target=target)
+    assert result.returncode == 0
+    assert "unchanged" in result.stdout
+    assert snapshot(target) == before
+    refused(run(repository, "--seed", 1, source=source, target=target), "SEED was 42 and is 1")
+    assert snapshot(target) == before
+    flag = "--delete-old-path-to-split-datasets"
+    result = run(repository, "--seed", 1, flag, source=source, target=target)
+    assert result.returncode == 0, result.stderr
+    assert snapshot(target) != before
+
+
+def test_it_may_be_run_from_elsewhere_and_moved(repository, source, tmp_path):
+    target = tmp_path / "split"
+    run(repository, source=source, target=target)
+    command = [sys.executable, repository / SCRIPT, "--path-to-all-images"]
+    command += [source.relative_to(tmp_path), "--path-to-split-datasets", "split"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "unchanged" in result.stdout, result.stderr
+
+
+def test_split_by_lists_with_windows_line_ends(repository, source, tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "x-train.txt").write_bytes(b"Forest_1.tif\r\nRiver_1.tif\r\nRiver_77.tif\r\n")
+    (lists / "x-val.txt").write_bytes(b"Forest_2.tif\r\n")
+    words = ("--split", "geographic", "--path-to-split-lists", lists)
+    result = run(repository, *words, source=source, target=tmp_path / "split")
+    assert result.returncode == 0, result.stderr
+    assert "1 listed names have no image here, such as River_77" in result.stdout
+    assert "17 images are in no list and are left out" in result.stdout
+    assert "warning: the validation part has no image of River" in result.stdout
+    assert sorted(path.name for path in (tmp_path / "split").rglob("*.jpg")) == [
+        "Forest_1.jpg",
+        "Forest_2.jpg",
+        "River_1.jpg",
+    ]
+
+
+def write_georeferenced(path, easting, zone):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keys = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32600 + zone)
+    extratags = [
+        (33550, "d", 3, (10.0, 10.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, float(easting), 5000000.0, 0.0), True),
+        (34735, "H", len(keys), keys, True),
+    ]
+    pixels = np.ones((64, 64, 13), np.uint16)
+    options = {"planarconfig": "contig", "photometric": "minisblack"}
+    tifffile.imwrite(path, pixels, extratags=extratags, **options)
+
+
+def test_split_by_longitude_across_utm_zones(repository, tmp_path):
+    pytest.importorskip("osgeo")
+    source, target = tmp_path / "images", tmp_path / "split"
+    # Zone 33 lies east of zone 32, whatever the eastings.
+    for name in ("A", "B"):
+        for number in range(5):
+            write_georeferenced(source / name / f"{name}_{number}.tif", 700000 + number * 1000, 32)
+            write_georeferenced(source / name / f"{name}_{number + 5}.tif", 300000, 33)
+    words = ("--split", "geographic", "--fraction-validation", "0.5")
+    result = run(repository, *words, source=source, target=target)
+    assert result.returncode == 0, result.stderr
+    train = {path.stem for path in (target / "train").rglob("*.tif")}
+    assert train == {f"{name}_{number}" for name in "AB" for number in range(5)}
+
+
+def test_bad_input_is_refused(repository, source, tmp_path):
+    target = tmp_path / "split"
+    missing = source.parent / "imagse"
+    refused(run(repository, source=missing, target=target), "imagse", "did you mean", "images?")
+    refused(run(repository, source=source / "Forest", target=target), "directly in it")
+    for value in ("0", "1", "-0.5"):
+        words = (f"--fraction-validation={value}",)
+        refused(run(repository, *words, source=source, target=target), "FRACTION_VALIDATION")
+    words = ("--fraction-validation", "0.6", "--fraction-test", "0.5")
+    refused(run(repository, *words, source=source, target=target), "nothing to train on")
+    words = ("--split", "by-hand")
+    refused(run(repository, *words, source=source, target=target), "random")
+    words = ("--path-to-split-lists", tmp_path)
+    refused(run(repository, *words, source=source, target=target), "SPLIT = 'geographic'")
+    words = ("--split", "geographic")
+    refused(run(repository, *words, source=source, target=target), "Forest_0.jpg")
+    refused(run(repository, source=source, target=source / "split"), "one contains the other")
+    refused(run(repository, source=source, target=source.parent), "one contains the other")
+    refused(run(repository, source=source, target=tmp_path / "no" / "x"), "does not exist")
+    assert not target.exists()
+    assert len(snapshot(source)) == 20
+
+
+def test_a_notebook_can_set_the_constants(source, tmp_path, monkeypatch, capsys):
+    step = importlib.import_module(SCRIPT.removesuffix(".py"))
+    monkeypatch.setattr(step, "PATH_TO_ALL_IMAGES", str(source))
+    monkeypatch.setattr(step, "PATH_TO_SPLIT_DATASETS", str(tmp_path / "split"))
+    monkeypatch.setattr(step, "FRACTION_TEST", 0.2)
+    step.main()
+    assert len(list((tmp_path / "split" / "test").rglob("*.jpg"))) == 4
+    monkeypatch.setattr(step, "SPLIT", "by hand")
+    with pytest.raises(ValueError, match="'by hand'"):
+        step.main()
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_runs_end_like_an_uninterrupted_one(repository, tmp_path, kills):
+    source = tmp_path / "images"
+    for name in "ABCDE":
+        (source / name).mkdir(parents=True)
+        for number in range(600):
+            (source / name / f"{name}_{number}.jpg").touch()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "work").mkdir()
+    start = time.perf_counter()
+    run(repository, "--seed", 2, source=source, target=tmp_path / "whole" / "split")
+    duration = time.perf_counter() - start
+    expected = snapshot(tmp_path / "whole")
+    assert len(expected) == 3000 + 3
+    target = tmp_path / "work" / "split"
+    moments = random.Random(0)
+    command = [sys.executable, SCRIPT, "--path-to-all-images", str(source), "--seed", "2"]
+    command += ["--path-to-split-datasets", str(target), "--delete-old-path-to-split-datasets"]
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0.1, 1.1) * duration)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    result = run(
+        repository, "--seed", 2, "--delete-old-path-to-split-datasets", source=source, target=target
+    )
+    assert result.returncode == 0, result.stderr
+    assert snapshot(tmp_path / "work") == expected
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["split"]
