@@ -11,6 +11,7 @@ between, real Level-1C pixels are never 0 (the darkest are 1).
 """
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie
 LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
 SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
 CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
+CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there are many
 VISIBLE = ("B01", "B02", "B03", "B04")
 AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
 
@@ -461,7 +463,7 @@ def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
     return (dn - 1) * (2750 / 254) if units == "rgb8" else dn
 
 
-def _possible_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _known_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return orders that bands are mistaken for: by cause, the band that each name holds."""
     product = [band for band in AFTER_B08 if band in band_names]
     eurosat = [*product[1:], *product[:1]]
@@ -509,13 +511,19 @@ def find_band_order(
         The order the bands seem to be in.
     """
     scene, training = _features(levels), _features(trained)
-    best, found = float(np.abs(scene - training).sum()) - CLEARLY_BETTER, None
-    for cause, held in _possible_orders(list(band_names)).items():
-        order = [list(band_names).index(held.get(band, band)) for band in band_names]
-        misfit = float(np.abs(scene - training[:, order]).sum())
-        if misfit < best:
-            best, found = misfit, cause
-    return found
+    names = list(band_names)
+
+    def misfit(held: dict[str, str]) -> float:
+        order = [names.index(held.get(band, band)) for band in names]
+        return float(np.abs(scene - training[:, order]).sum())
+
+    usual = misfit({})
+    found = {cause: misfit(held) + CLEARLY_BETTER for cause, held in _known_orders(names).items()}
+    for one, other in itertools.combinations(names, 2):
+        cause = f"with {one} and {other} exchanged"
+        found[cause] = misfit({one: other, other: one}) + CLEARLY_BETTER_PAIR
+    best = min(found, key=lambda cause: found[cause], default=None)
+    return best if best is not None and found[best] < usual else None
 
 
 def _explain_scale(
