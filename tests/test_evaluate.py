@@ -1,0 +1,115 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tifffile
+from keras import layers
+from skimage import io
+
+import image_functions
+from landuse import files, model_files
+
+CLASSES = ["Dark", "Grey", "Light"]
+
+
+def save_model(path, band_names, units):
+    """Save a model that finds dark and light patches by their mean and knows nothing else."""
+    scale = 255.0 if units == "rgb8" else 3000.0
+    pixels = keras.Input((64, 64, len(band_names)), name="pixels")
+    mean = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / scale)(pixels))
+    top = layers.Dense(3, activation="softmax", name="probabilities")
+    model = keras.Model(pixels, top(mean))
+    slope = np.tile([-20.0, -1000.0, 20.0], (len(band_names), 1)) / len(band_names)
+    top.set_weights([slope, np.array([10.0, 0.0, -10.0])])
+    record = {
+        "class_names": CLASSES,
+        "band_names": list(band_names),
+        "units": units,
+        "patch_size": 64,
+        "statistics": {},
+        "network": "threshold",
+    }
+    model_files.save(model, record, path)
+
+
+def write_patch(path, value, kind):
+    rng = np.random.default_rng(value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "RGB":
+        noise = rng.integers(0, 20, (64, 64, 3))
+        io.imsave(path.with_suffix(".png"), np.uint8(value + noise), check_contrast=False)
+    else:
+        noise = rng.integers(0, 200, (64, 64, 13))
+        tifffile.imwrite(
+            path.with_suffix(".tif"), np.uint16(10 * value + noise), planarconfig="contig"
+        )
+
+
+def make_images(folder, kind):
+    """Dark has 4 dark images, Light 3 light ones and one that is dark."""
+    for number in range(4):
+        write_patch(folder / "Dark" / f"Dark_{number}", 20, kind)
+        write_patch(folder / "Light" / f"Light_{number}", 220 if number else 20, kind)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "RGB.keras", image_functions.BANDS_RGB, "rgb8")
+    save_model(folder / "MS.keras", image_functions.BANDS_MS, "DN")
+    return folder
+
+
+@pytest.fixture
+def run(repository, tmp_path):
+    def run_step(model, images, *words):
+        script = repository / "07_evaluate_model.py"
+        paths = ["--path-to-model", model, "--path-to-images", images]
+        report = ["--path-to-report", tmp_path / "report"]
+        command = [sys.executable, script, *paths, *report, *words]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+
+    return run_step
+
+
+@pytest.mark.parametrize(("kind", "model"), [("RGB", "RGB"), ("MS", "MS"), ("MS", "RGB")])
+def test_the_report_of_a_folder(run, models, tmp_path, kind, model):
+    images = make_images(tmp_path / "set" / "test", kind)
+    done = run(models / f"{model}.keras", images, "--batch-size", 3)
+    assert done.returncode == 0, done.stderr
+    report = files.read_json(tmp_path / "report" / "report.json")
+    assert report["images"] == 8
+    assert report["part"] == "test"
+    assert report["confusion_matrix"] == [[4, 0, 0], [0, 0, 0], [1, 0, 3]]
+    assert report["accuracy"]["value"] == 7 / 8
+    assert "8 images of the test part" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'report' / 'report.md'}"
+    assert (tmp_path / "report" / "worst_confusions.png").is_file()
+
+
+def error_of(done):
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_classes_that_the_model_does_not_know_are_named(run, models, tmp_path):
+    images = make_images(tmp_path / "set", "RGB")
+    write_patch(images / "Purple" / "Purple_1", 9, "RGB")
+    found = error_of(run(models / "RGB.keras", images))
+    assert "Purple; the model knows Dark, Grey, Light" in found
+    assert not (tmp_path / "report").exists()
+
+
+def test_photos_do_not_fit_a_model_of_dn(run, tmp_path):
+    save_model(tmp_path / "DN.keras", image_functions.BANDS_RGB, "DN")
+    images = make_images(tmp_path / "set", "RGB")
+    assert "holds images of 8 bits" in error_of(run(tmp_path / "DN.keras", images))
+
+
+def test_a_missing_model_and_a_bad_batch_size(run, tmp_path):
+    assert "there is no model" in error_of(run(tmp_path / "no.keras", tmp_path))
+    assert "BATCH_SIZE must be 1" in error_of(run("no.keras", "no", "--batch-size", 0))
