@@ -414,6 +414,7 @@ def write_areas(
     geotransform: Geotransform,
     class_names: Sequence[str],
     bounds: Bounds | None = None,
+    metric: bool = True,
 ) -> None:
     """Write `areas` as CSV: class, pixels, hectares, percent; nodata in the last row.
 
@@ -423,6 +424,8 @@ def write_areas(
         The .csv to write.
     labels, geotransform, class_names, bounds
         As in `areas`.
+    metric : bool
+        Whether map units are metres; without, the hectares stay empty.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -431,7 +434,8 @@ def write_areas(
     )
     for row in areas(labels, geotransform, class_names, bounds):
         percent = "" if row.percent is None else f"{row.percent:.2f}"
-        writer.writerow([row.class_name, row.pixels, f"{row.hectares:.2f}", percent])
+        hectares = f"{row.hectares:.2f}" if metric else ""
+        writer.writerow([row.class_name, row.pixels, hectares, percent])
     _write_text(path, table.getvalue())
 
 

@@ -473,6 +473,14 @@ def crs_name(crs: str) -> str:
     return _spatial_reference(crs).GetName() or "unnamed" if crs else "none"
 
 
+def in_metres(crs: str) -> bool:
+    """Tell whether coordinates of a reference system (EPSG code or WKT, "" for none) are metres."""
+    if not crs:
+        return False
+    reference = _spatial_reference(crs)
+    return bool(reference.IsProjected()) and reference.GetLinearUnits() == 1.0
+
+
 def centre_longitude_latitude(path: str | Path) -> tuple[float, float]:
     """Return where the centre of a georeferenced image lies.
 

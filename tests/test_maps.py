@@ -273,6 +273,16 @@ def test_area_table(tmp_path, labels):
     assert table[-1] == ["nodata", "1", "0.64", ""]
 
 
+def test_area_table_of_a_map_in_degrees_has_no_hectares(tmp_path, labels):
+    maps.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, metric=False)
+    assert "\nForest,10,,52.63\n" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("crs", "metres"), [(CRS, True), ("EPSG:4326", False), ("", False)])
+def test_which_reference_systems_are_in_metres(crs, metres):
+    assert rasters.in_metres(crs) is metres
+
+
 def test_polygons_carry_class_and_hectares(tmp_path, labels):
     path = tmp_path / "polygons.gpkg"
     maps.write_polygons(path, labels, GEOTRANSFORM, CRS, NAMES)
