@@ -194,6 +194,8 @@ def write_label_map(
     described = ", ".join(f"{index} {name}" for index, name in enumerate(class_names))
     description = {"TIFFTAG_IMAGEDESCRIPTION": f"Land use: {described}; {NODATA} nodata"}
     colours = colours_of(class_names)
+    # The raster comes last: where it is, the map is complete.
+    write_style(Path(path).with_suffix(".qml"), class_names, colours)
     rasters.write_geotiff(
         path,
         labels,
@@ -207,7 +209,6 @@ def write_label_map(
         options=[*_COG_OPTIONS, "OVERVIEW_RESAMPLING=MODE"],
         driver="COG",
     )
-    write_style(Path(path).with_suffix(".qml"), class_names, colours)
 
 
 def write_style(path: str | Path, class_names: Sequence[str], colours: Sequence[Colour]) -> None:
