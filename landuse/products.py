@@ -32,7 +32,7 @@ COMPACT_NAME = re.compile(
     r"_T(?P<tile>\d\d[A-Z]{3})"
 )
 OLD_NAME = re.compile(r"S2[A-Z]_\w{4}_PRD_MSIL(?P<level>1C|2A)_.*_V(?P<time>\d{8}T\d{6})")
-TILE = re.compile(r"_T(\d\d[A-Z]{3})(?:_|$)")
+TILE = re.compile(r"(?:^|_)T(\d\d[A-Z]{3})(?:_|$)")
 BAND_FILE = re.compile(
     r"(?:^|_)(?P<band>B(?:0[1-9]|1[0-2]|8A))(?:_(?P<resolution>10|20|60)m)?\.(?:jp2|tiff?)$",
     re.IGNORECASE,

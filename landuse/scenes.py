@@ -532,11 +532,17 @@ def _explain_scale(
     """Return what is wrong with the values of all bands alike, None if nothing."""
     largest = np.percentile(dn, 99.9, axis=0)
     visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
-    at_floor = (dn <= SMALLEST_RGB8).mean(axis=0)[visible]
+    at_floor = (dn <= 1).mean(axis=0)[visible]
     if (largest <= SMALLEST_RGB8).all():
         return (
             f"nearly all values are at most {largest.max():.0f}, expected thousands: reflectance "
             "as 0..1 floats? Multiply it by 10000 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
+        )
+    # at the ground, dark water may well reach 0
+    if level != "L2A" and len(visible) and np.median(at_floor) > 0.05:
+        return (
+            f"{100 * np.median(at_floor):.0f} % of the visible pixels are at the lowest value: was "
+            "a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
         )
     if (largest <= LARGEST_8_BIT).all():
         return (
@@ -548,12 +554,6 @@ def _explain_scale(
             f"even the darkest pixels (1 %) of every band lie {raised.min():.0f} or more above the "
             f"training data's ({_amounts(band_names, raised)}): a radiometric offset of 1000 that "
             "was not subtracted? Set RADIOMETRIC_OFFSET = -1000"
-        )
-    # at the ground, dark water may well reach 0
-    if level != "L2A" and len(visible) and np.median(at_floor) > 0.05:
-        return (
-            f"{100 * np.median(at_floor):.0f} % of the visible pixels are at the lowest value: was "
-            "a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
         )
     return None
 
