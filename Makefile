@@ -7,7 +7,6 @@ SHELL := /bin/bash
 .PHONY: help demo test test-all lint notebooks environment test-environment clean
 
 export PYTHON LOCKED
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 WORKERS ?= 2
 PYTEST := .venv/bin/python -m pytest -n $(WORKERS) --timeout 900 \
 	--cov landuse --cov image_functions --cov-report term

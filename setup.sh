@@ -12,8 +12,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 wanted=(requirements.txt)
 if [ "${1:-}" = test ]; then wanted+=(requirements-test.txt); fi
-constraints=()
-if [ -n "${LOCKED:-}" ]; then constraints=(-c requirements.lock); fi
 venv_python=.venv/bin/python
 
 fail() {
@@ -93,22 +91,25 @@ build_gdal() {
     "$venv_python" -m pip install -q "${build[@]}" "gdal[numpy]==$version.*" ||
         fail "the GDAL binding $version could not be built for $("$venv_python" --version); see above"
     check_gdal "$version" ||
-        fail "the GDAL binding $version was built, but 'from osgeo import gdal_array' fails: see README"
+        fail "the GDAL binding $version was built, but 'from osgeo import gdal_array' fails; remove .venv and try again"
 }
 
 make_venv() {  # make_venv INTERPRETER
     local marker=.venv/.made-by-setup
-    if same_version "$1"; then return; fi
+    if is_whole_venv "$1"; then return; fi
     if [ -e .venv ] && [ ! -e "$marker" ]; then
         fail "$PWD/.venv is there, not made by setup.sh, and does not fit; move it away"
     fi
-    "$1" -m venv --clear .venv
-    touch "$marker"
+    rm -rf .venv
+    mkdir .venv
+    touch "$marker" # first, so that one that was interrupted is known as ours
+    "$1" -m venv .venv
 }
 
-same_version() {  # same_version INTERPRETER: is it that of .venv?
-    local question='import sys; print(sys.version_info[:2])'
-    [ -x "$venv_python" ] && [ "$("$1" -c "$question")" = "$("$venv_python" -c "$question")" ]
+is_whole_venv() {  # is_whole_venv INTERPRETER: has .venv that version, and pip?
+    local question='import sys, pip; print(sys.version_info[:2])'
+    [ -x "$venv_python" ] &&
+        [ "$("$1" -c "${question/, pip/}")" = "$("$venv_python" -c "$question" 2>/dev/null)" ]
 }
 
 if command -v flock >/dev/null; then
@@ -123,9 +124,11 @@ python=$(find_python)
 install_packages "$python"
 make_venv "$python"
 echo "installing Python packages into .venv ($("$venv_python" --version)); this takes some minutes"
-"$venv_python" -m pip install -q --upgrade pip setuptools wheel
+pip_install=("$venv_python" -m pip install -q)
+if [ -n "${LOCKED:-}" ]; then pip_install+=(-c requirements.lock); fi
+"${pip_install[@]}" --upgrade pip setuptools wheel
 files=()
 for file in "${wanted[@]}"; do files+=(-r "$file"); done
-"$venv_python" -m pip install -q "${constraints[@]}" "${files[@]}"
+"${pip_install[@]}" "${files[@]}"
 build_gdal
 fingerprint >"$stamp"

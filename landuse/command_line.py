@@ -48,6 +48,7 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
         ``globals()`` of the script; its constants are set in place.
     """
     _make_output_robust()
+    _quiet_tensorflow()
     try:
         words = sys.argv[1:]
         if any(flag in words for flag in _HELP_FLAGS):
@@ -73,6 +74,12 @@ def _make_output_robust() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _quiet_tensorflow() -> None:
+    # TensorFlow tells much about itself, and calls it an error that a machine has no GPU.
+    level = "2" if Path("/dev/nvidiactl").exists() else "3"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
 
 
 def _stop(message: str, status: int) -> NoReturn:
