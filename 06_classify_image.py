@@ -74,9 +74,10 @@ def main() -> None:
     if are_patches(images):
         show_patches(images, record)
         return
-    outcomes = Outcomes(several=len(images) > 1)
+    check_templates(images)
+    outcomes = Outcomes(images)
     with contextlib.ExitStack() as stack:
-        plans = [outcomes.attempt(image, plan_map, record, images, stack) for image in images]
+        plans = [outcomes.attempt(image, plan_map, image, record, stack) for image in images]
         if any(plans):
             model, _ = model_files.load(PATH_TO_MODEL)
         for plan in filter(None, plans):
@@ -95,6 +96,8 @@ def check_images(paths: str | list[str]) -> list[Path]:
             raise FileNotFoundError(f"PATH_TO_IMAGE: {image} does not exist")
     if not images:
         raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
+    if len(set(images)) < len(images):
+        raise ValueError("PATH_TO_IMAGE names an image twice")
     return images
 
 
@@ -111,6 +114,18 @@ def check_settings() -> None:
         raise ValueError(f"MIN_PROBABILITY must lie between 0 and 1, not {MIN_PROBABILITY}")
     if ENGINE == "openvino" and importlib.util.find_spec("openvino") is None:
         raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
+
+
+def check_templates(images: list[Path]) -> None:
+    """Raise a ValueError when the outputs of several scenes, or two of one, would be one file."""
+    if PATH_TO_LABEL_IMAGE == PATH_TO_PROB_IMAGE:
+        raise ValueError(f"labels and probabilities cannot both be written to {PATH_TO_PROB_IMAGE}")
+    for name in ("PATH_TO_LABEL_IMAGE", "PATH_TO_PROB_IMAGE"):
+        template = globals()[name]
+        if Path(template).suffix.lower() not in (".tif", ".tiff"):
+            raise ValueError(f"{name} must end in .tif, not {Path(template).name!r}")
+        if len(images) > 1 and "{product}" not in template:
+            raise ValueError(f"{name} must contain {{product}} for several scenes: {template}")
 
 
 # ---- patches
@@ -205,9 +220,7 @@ class Plan:
         return self.label.with_name(self.label.stem.removesuffix("_label") + ending)
 
 
-def plan_map(
-    image: Path, record: dict[str, Any], images: list[Path], stack: contextlib.ExitStack
-) -> Plan:
+def plan_map(image: Path, record: dict[str, Any], stack: contextlib.ExitStack) -> Plan:
     """Open a scene and check, before long work, that its map can be made and written."""
     from landuse import scenes
 
@@ -225,11 +238,9 @@ def plan_map(
         grid,
         inside,
         mapping.choose_method(METHOD, record, grid),
-        output_path("PATH_TO_LABEL_IMAGE", PATH_TO_LABEL_IMAGE, scene.name, len(images) > 1),
-        output_path("PATH_TO_PROB_IMAGE", PATH_TO_PROB_IMAGE, scene.name, len(images) > 1),
+        output_path(PATH_TO_LABEL_IMAGE, scene.name),
+        output_path(PATH_TO_PROB_IMAGE, scene.name),
     )
-    if plan.label == plan.probability:
-        raise ValueError(f"labels and probabilities cannot both be written to {plan.label}")
     stack.enter_context(files.lock(plan.label, "writing the map"))
     warn(scene, scenes.check_against_model(scene, record))
     return plan
@@ -254,13 +265,9 @@ def area_of_interest(scene: "Scene") -> tuple[mapping.Grid, np.ndarray | None]:
     return grid, inside
 
 
-def output_path(constant: str, template: str, product: str, several: bool) -> Path:
+def output_path(template: str, product: str) -> Path:
     """Give the path of an output that can be written; only the folder "maps" is made."""
-    if several and "{product}" not in template:
-        raise ValueError(f"{constant} must contain {{product}} for several scenes: {template}")
     path = Path(template.replace("{product}", product))
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise ValueError(f"{constant} must end in .tif, not {path.name!r}")
     if path.parent == Path("maps"):
         path.parent.mkdir(exist_ok=True)
     files.check_can_write(path)
@@ -277,8 +284,8 @@ def warn(scene: "Scene", warnings: list[str]) -> None:
         print(f"  warning: {warning}")
 
 
-def make_map(plan: Plan, model: "keras.Model") -> str:
-    """Classify a scene, write its map and give the lines that say so."""
+def make_map(plan: Plan, model: "keras.Model") -> Path:
+    """Classify a scene, write its map and give the path of its labels."""
     precision = mapping.resolve_precision(ENGINE, PRECISION)
     shape = call_shape(plan)
     dense_stride = STRIDE if plan.method == "dense" else None
@@ -308,14 +315,9 @@ def make_map(plan: Plan, model: "keras.Model") -> str:
     write_map(plan, result, facts)
     mapping.remove_saved_blocks(plan.unfinished)
     shares = mapping.share_of_classes(result.labels, len(plan.class_names))
-    print(
-        "  "
-        + ", ".join(
-            f"{name} {100 * share:.1f} %"
-            for name, share in zip(plan.class_names, shares, strict=True)
-        )
-    )
-    return str(plan.label)
+    named = zip(plan.class_names, shares, strict=True)
+    print("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in named))
+    return plan.label
 
 
 def call_shape(plan: Plan) -> tuple[int, int, int, int]:
@@ -454,34 +456,33 @@ def read_picture(plan: Plan) -> tuple[np.ndarray, tuple[float, ...]]:
 class Outcomes:
     """What became of each scene; with several, an error of one does not stop the others."""
 
-    def __init__(self, several: bool) -> None:
-        self.several = several
-        self.written: dict[Path, str] = {}
+    def __init__(self, images: list[Path]) -> None:
+        self.images = images
+        self.written: dict[Path, Path] = {}
         self.errors: dict[Path, Exception] = {}
 
     def attempt(self, image: Path, action: Callable, *arguments: Any) -> Any:
         """Call plan_map or make_map; None after an error of input."""
         try:
-            answer = action(*((image, *arguments) if action is plan_map else arguments))
+            answer = action(*arguments)
         except (ValueError, OSError) as error:
-            if not self.several:
+            if len(self.images) == 1:
                 raise
             print(f"  error: {error}")
             self.errors[image] = error
             return None
-        if isinstance(answer, str):
+        if isinstance(answer, Path):
             self.written[image] = answer
         return answer
 
     def report(self) -> None:
         """Say where the maps are."""
-        for image, label in self.written.items():
-            print(f"map of {image}: {label}" if self.several else f"map: {label}")
-        for image, error in self.errors.items():
-            print(f"no map of {image}: {error}")
+        for image in self.images:
+            whose = f"map of {image}" if len(self.images) > 1 else "map"
+            print(f"{whose}: {self.written.get(image) or f'none, {self.errors[image]}'}")
         if self.errors:
-            count = len(self.errors) + len(self.written)
-            raise ValueError(f"{len(self.errors)} of {count} scenes could not be mapped, see above")
+            counts = f"{len(self.errors)} of {len(self.images)}"
+            raise ValueError(f"{counts} scenes could not be mapped, see above")
 
 
 if __name__ == "__main__":

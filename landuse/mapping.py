@@ -1000,7 +1000,7 @@ def _openvino_predict(
     model: keras.Model, shape: tuple[int, ...], precision: str, dense_stride: int | None
 ) -> Predict:
     # OpenVINO's hint holds for a whole network, so the normalisation is a network of its own.
-    front, rest = _split_at_base(model)
+    front, rest = _split_at_base(with_precision(model, "float32"))
     rest = _with_dense_form(rest, dense_stride)
     normalise = _compile_openvino(front, shape, "f32")
     classify = _compile_openvino(

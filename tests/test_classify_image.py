@@ -1,0 +1,549 @@
+"""Step 6 end to end, through its command line and as a module, on small made scenes."""
+
+import importlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from image_functions import BANDS_MS, pooled_statistics
+from landuse import files, mapping, rasters
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCRIPT = REPOSITORY / "06_classify_image.py"
+CLASSES = ["Dark", "Grey", "Bright"]
+GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
+step = importlib.import_module("06_classify_image")
+
+
+def made_pixels(rows=136, columns=150):
+    """A dark, a grey and a bright strip from left to right, and a corner of nodata."""
+    rng = np.random.default_rng(5)
+    level = np.repeat([500, 1500, 2500], -(-columns // 3))[:columns]
+    pixels = level[np.newaxis, :, np.newaxis] + rng.integers(0, 300, (rows, columns, 13))
+    pixels[100:, :40] = 0
+    return pixels.astype(np.uint16)
+
+
+def write_scene(path, pixels):
+    rasters.write_geotiff(
+        path, pixels, GEOTRANSFORM, "EPSG:32632", nodata=0, band_names=list(BANDS_MS)
+    )
+    return path
+
+
+def brightness_model(band_names=BANDS_MS):
+    """A model that tells dark, grey and bright by the mean of the bands, without training."""
+    import keras
+    from keras import layers
+
+    bands = len(band_names)
+    inner = keras.Input((None, None, bands))
+    mean = layers.Conv2D(1, 1, use_bias=False, name="mean")(inner)
+    base = keras.Model(inner, layers.AveragePooling2D(8)(mean), name="Small")
+    pixels = keras.Input((64, 64, bands), name="pixels")
+    features = base(layers.Rescaling(1 / 1000, dtype="float32")(pixels))
+    pooled = layers.GlobalAveragePooling2D()(features)
+    top = layers.Dense(3, activation="softmax", dtype="float32", name="probabilities")
+    model = keras.Model(pixels, top(pooled))
+    base.get_layer("mean").set_weights([np.full((1, 1, bands, 1), 1 / bands)])
+    # Lines of which each is the highest in its range: below 1.15, up to 2.15, above.
+    top.set_weights([np.array([[0.0, 4.0, 8.0]]), np.array([0.0, -4.6, -13.2])])
+    return model
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with scene.tif, model.keras and dense.keras."""
+    from landuse import model_files
+
+    folder = tmp_path_factory.mktemp("place")
+    pixels = made_pixels()
+    write_scene(folder / "scene.tif", pixels)
+    record = {
+        "class_names": CLASSES,
+        "band_names": list(BANDS_MS),
+        "units": "DN",
+        "patch_size": 64,
+        "statistics": pooled_statistics(pixels[np.newaxis, :64, 40:104], BANDS_MS),
+        "network": "Small",
+        "weights": None,
+        "dense": False,
+        "processing_level": "L1C",
+    }
+    model_files.save(brightness_model(), record, folder / "model.keras")
+    model_files.save(brightness_model(), {**record, "dense": True}, folder / "dense.keras")
+    return folder
+
+
+@pytest.fixture
+def set_up(place, tmp_path, monkeypatch):
+    """Set the step's constants, with outputs in a folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+    def set_constants(**constants):
+        defaults = {
+            "PATH_TO_IMAGE": str(place / "scene.tif"),
+            "PATH_TO_MODEL": str(place / "model.keras"),
+            "PRECISION": "float32",
+            "QUICKLOOK": False,
+            "HTML": False,
+        }
+        for name, value in {**defaults, **constants}.items():
+            monkeypatch.setattr(step, name, value)
+
+    return set_constants
+
+
+def command(place, *flags, image=None):
+    return [
+        *(sys.executable, str(SCRIPT), "--path-to-image", str(image or place / "scene.tif")),
+        *("--path-to-model", str(place / "model.keras"), "--precision", "float32"),
+        *flags,
+    ]
+
+
+def run(place, folder, *flags, image=None, **options):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(
+        command(place, *flags, image=image),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        **options,
+    )
+
+
+def expected_labels(pixels, stride):
+    """The brightness classes window by window, in numpy."""
+    padded = np.pad(pixels, ((100, 100), (100, 100), (0, 0)), "symmetric").mean(axis=2)
+    nodata = np.pad(pixels[..., 0] == 0, 100, "symmetric")
+    rows, columns = (-(-size // stride) for size in pixels.shape[:2])
+    labels = np.full((rows, columns), 255, np.uint8)
+    for i, j in np.ndindex(rows, columns):
+        centre = i * stride + stride // 2, j * stride + stride // 2
+        row, column = centre[0] + 68, centre[1] + 68
+        part = slice(row, row + 64), slice(column, column + 64)
+        inside = min(centre[0], pixels.shape[0] - 1), min(centre[1], pixels.shape[1] - 1)
+        if pixels[*inside, 0] > 0 and nodata[part].mean() <= 0.5:
+            labels[i, j] = np.digitize(padded[part].mean(), [1150, 2150])
+    return labels
+
+
+# ------------------------------------------------------------------- through the command line
+
+
+def test_a_map_from_the_command_line(place, tmp_path):
+    done = run(place, tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "maps"
+    assert {path.name for path in folder.iterdir()} == {
+        "scene_label.tif",
+        "scene_label.tif.aux.xml",
+        "scene_label.qml",
+        "scene_probability.tif",
+        "scene.png",
+        "scene.html",
+        "scene_areas.csv",
+        "scene_settings.json",
+    }
+    labels, info = rasters.read_raster(folder / "scene_label.tif")
+    assert np.array_equal(labels, expected_labels(made_pixels(), 8))
+    assert info.geotransform == (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0)
+    assert list(info.category_names) == CLASSES
+    assert info.metadata["STRIDE"] == "8"
+    assert info.metadata["MODEL_SHA256"] == files.sha256(place / "model.keras")
+    probability, info = rasters.read_raster(folder / "scene_probability.tif")
+    assert info.nodata == 255
+    assert np.array_equal(probability == 255, labels == 255)
+    settings = json.loads((folder / "scene_settings.json").read_text())
+    assert settings["settings"]["STRIDE"] == 8
+    assert settings["method"] == "windows"
+    out = done.stdout
+    assert "323 windows" in out and "device: " in out and "estimated time: " in out
+    assert "Dark " in out and " %" in out
+    assert out.splitlines()[-1] == "map: maps/scene_label.tif"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stride", "0"], "STRIDE must be 1 or more"),
+        (["--path-to-label-image", "no/such/label.tif"], "does not exist"),
+        (["--path-to-label-image", "map.png"], "must end in .tif"),
+        (["--path-to-model", "scene.tif"], "there is no model"),
+        (["--path-to-image", "nowhere.tif"], "nowhere.tif does not exist"),
+        (["--method", "dense"], "not trained for dense maps"),
+        (["--min-probability", "30"], "between 0 and 1"),
+        (["--bounds", "0", "0", "10", "10"], "outside the scene"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(place, tmp_path, flags, message):
+    begin = time.monotonic()
+    done = run(place, tmp_path, *flags)
+    assert time.monotonic() - begin < 20
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_output_that_cannot_be_written(place, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run(place, tmp_path, "--path-to-prob-image", "file/below.tif")
+    assert done.returncode == 2
+    assert "file is a file, not a folder" in done.stderr
+
+
+def all_bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.slow
+def test_kill_9_and_again_gives_the_same_bytes(place, tmp_path):
+    flags = ["--stride", "2", "--block-size", "16", "--batch-size", "4"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    killed.mkdir()
+    whole.mkdir()
+    journal = killed / "maps" / "scene_label.tif.partial" / "journal.txt"
+    with subprocess.Popen(
+        command(place, *flags),
+        cwd=killed,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    ) as child:
+        deadline = time.monotonic() + 120
+        while not journal.is_file() or journal.read_text().count("\n") < 6:
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+    assert not (killed / "maps" / "scene_label.tif").exists()
+    lines = journal.read_text().splitlines()
+    assert 5 <= len(lines) < 91
+    done = run(place, killed, *flags)
+    assert done.returncode == 0, done.stderr
+    assert run(place, whole, *flags).returncode == 0
+    first, second = all_bytes(killed / "maps"), all_bytes(whole / "maps")
+    first.pop("scene_label.tif.lock", None)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    assert not journal.parent.exists()
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(
+    place, tmp_path, set_up, monkeypatch
+):
+    def small_files_only():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    flags = ["--probability-type", "float32", "--no-quicklook", "--all-probabilities"]
+    done = run(place, tmp_path, *flags, preexec_fn=small_files_only)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "maps" / "scene_label.tif").exists()
+    unfinished = tmp_path / "maps" / "scene_label.tif.partial"
+    assert (unfinished / "journal.txt").read_text().count("\n") == 2
+
+    def never(*arguments):
+        raise AssertionError("the blocks were there already")
+
+    monkeypatch.setattr(mapping, "classify_windows", never)
+    set_up(PROBABILITY_TYPE="float32", ALL_PROBABILITIES=True)
+    step.main()
+    labels, _ = rasters.read_raster(tmp_path / "maps" / "scene_label.tif")
+    assert np.array_equal(labels, expected_labels(made_pixels(), 8))
+    assert not list((tmp_path / "maps").glob("*.partial"))
+
+
+# -------------------------------------------------------------------------------- as a module
+
+
+def test_a_second_run_on_the_same_output_refuses(set_up, tmp_path):
+    set_up()
+    (tmp_path / "maps").mkdir()
+    with (
+        files.lock(tmp_path / "maps" / "scene_label.tif", "writing the map"),
+        pytest.raises(OSError, match="another run is writing the map"),
+    ):
+        step.main()
+
+
+def test_options_of_the_map(set_up, tmp_path):
+    set_up(
+        BOUNDS=(600400.0, 4848900.0, 601000.0, 4849700.0),
+        MIN_PROBABILITY=0.7,
+        ALL_PROBABILITIES=True,
+        PROBABILITY_TYPE="float32",
+        POLYGONS=True,
+        PATH_TO_LABEL_IMAGE="label.tif",
+        PATH_TO_PROB_IMAGE="prob.tif",
+    )
+    step.main()
+    labels, info = rasters.read_raster("label.tif")
+    assert info.geotransform[0] == 600400.0 and info.geotransform[3] == 4849760.0
+    assert list(info.category_names) == [*CLASSES, "uncertain"]
+    probabilities, info = rasters.read_raster("prob.tif")
+    assert info.band_names == ("probability of the label", *CLASSES)
+    certain = labels < 3
+    assert (probabilities[certain, 0] >= 0.7).all()
+    assert (probabilities[labels == 3, 0] < 0.7).all()
+    whole = expected_labels(made_pixels(), 8)[3:14, 5:13]
+    assert np.array_equal(labels[certain], whole[certain])
+    assert 0 < (labels == 3).sum() < labels.size
+    assert Path("label.gpkg").is_file()
+
+
+def test_polygons_limit_the_map(set_up):
+    corners = [[600320, 4849760], [600960, 4849760], [600320, 4849120], [600320, 4849760]]
+    Path("area.geojson").write_text(
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32632"}},
+                "features": [
+                    {
+                        "type": "Feature",
+                        "properties": {},
+                        "geometry": {"type": "Polygon", "coordinates": [corners]},
+                    }
+                ],
+            }
+        )
+    )
+    set_up(BOUNDS="area.geojson")
+    step.main()
+    labels, info = rasters.read_raster("maps/scene_label.tif")
+    assert labels.shape == (8, 8) and info.geotransform[0] == 600320.0
+    inside = np.arange(8)[:, np.newaxis] + np.arange(8) < 7  # centres clearly above the diagonal
+    whole = expected_labels(made_pixels(), 8)[3:11, 4:12]
+    assert np.array_equal(labels[inside], whole[inside])
+    assert (labels[np.arange(8)[:, np.newaxis] + np.arange(8) > 7] == 255).all()
+
+
+def test_stride_1_and_8_agree_on_the_ground(set_up):
+    set_up(BOUNDS=(600400.0, 4849300.0, 600900.0, 4849700.0))
+    step.main()
+    coarse, coarse_info = rasters.read_raster("maps/scene_label.tif")
+    set_up(BOUNDS=(600400.0, 4849300.0, 600900.0, 4849700.0), STRIDE=1)
+    step.main()
+    fine, fine_info = rasters.read_raster("maps/scene_label.tif")
+    assert fine.shape == (40, 50)
+    compared = 0
+    for i, j in np.ndindex(coarse.shape):
+        east = coarse_info.geotransform[0] + (j + 0.5) * 80 + 0.1
+        north = coarse_info.geotransform[3] - (i + 0.5) * 80 - 0.1
+        row = int((fine_info.geotransform[3] - north) // 10)
+        column = int((east - fine_info.geotransform[0]) // 10)
+        if 0 <= row < 40 and 0 <= column < 50:
+            assert coarse[i, j] == fine[row, column]
+            compared += 1
+    assert compared >= 25
+
+
+def test_dense_maps_and_their_metadata(set_up, place):
+    set_up(PATH_TO_MODEL=str(place / "dense.keras"))
+    step.main()
+    labels, info = rasters.read_raster("maps/scene_label.tif")
+    # This network sees no neighbours, so that both ways agree wherever all of a window is pixels.
+    assert np.array_equal(labels, expected_labels(made_pixels(), 8))
+    assert info.metadata["METHOD"] == "dense"
+
+
+def test_openvino_gives_the_same_labels(set_up):
+    pytest.importorskip("openvino")
+    precision = "bfloat16"
+    set_up(ENGINE="openvino", PRECISION=precision, STRIDE=16)
+    step.main()
+    labels, info = rasters.read_raster("maps/scene_label.tif")
+    assert (labels == expected_labels(made_pixels(), 16)).mean() > 0.97
+    assert info.metadata["ENGINE"] == "openvino" and info.metadata["PRECISION"] == precision
+
+
+def test_openvino_missing(set_up, monkeypatch):
+    monkeypatch.setattr(step.importlib.util, "find_spec", lambda name: None)
+    set_up(ENGINE="openvino")
+    with pytest.raises(ValueError, match="pip install openvino"):
+        step.main()
+
+
+def test_one_scene_that_fails_does_not_stop_the_others(set_up, place, tmp_path, capsys):
+    write_scene(tmp_path / "second.tif", made_pixels()[:100, 40:])
+    write_scene(tmp_path / "small.tif", made_pixels()[:50])
+    write_scene(tmp_path / "empty.tif", np.zeros((80, 80, 13), np.uint16))
+    images = [place / "scene.tif", "small.tif", "empty.tif", "second.tif"]
+    set_up(PATH_TO_IMAGE=[str(image) for image in images])
+    with pytest.raises(ValueError, match="2 of 4 scenes"):
+        step.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert f"map of {place / 'scene.tif'}: maps/scene_label.tif" in lines
+    assert "map of second.tif: maps/second_label.tif" in lines
+    assert any(line.startswith("map of small.tif: none, ") for line in lines)
+    assert any(line.startswith("map of empty.tif: none, ") and "nodata" in line for line in lines)
+    assert {path.name for path in Path("maps").glob("*.tif")} == {
+        f"{name}_{kind}.tif" for name in ("scene", "second") for kind in ("label", "probability")
+    }
+    assert not list(Path("maps").glob("*.partial"))
+
+
+def test_several_scenes_need_product_in_given_paths(set_up, place, tmp_path):
+    set_up(
+        PATH_TO_IMAGE=[str(place / "scene.tif"), str(place)],
+        PATH_TO_LABEL_IMAGE=str(tmp_path / "label.tif"),
+    )
+    with pytest.raises(ValueError, match=r"must contain \{product\} for several scenes"):
+        step.main()
+    assert not (tmp_path / "label.tif").exists()
+
+
+def test_labels_and_probabilities_are_two_files(set_up):
+    set_up(PATH_TO_LABEL_IMAGE="a.tif", PATH_TO_PROB_IMAGE="a.tif")
+    with pytest.raises(ValueError, match="cannot both be written to"):
+        step.main()
+
+
+def test_scene_of_other_bands(set_up, tmp_path):
+    rasters.write_geotiff(
+        tmp_path / "four.tif",
+        made_pixels()[..., :4],
+        GEOTRANSFORM,
+        "EPSG:32632",
+        nodata=0,
+        band_names=["B02", "B03", "B04", "B08"],
+    )
+    set_up(PATH_TO_IMAGE=str(tmp_path / "four.tif"))
+    with pytest.raises(ValueError, match="B01"):
+        step.main()
+
+
+# ------------------------------------------------------------------------------------ patches
+
+
+def test_patches_are_named_with_their_probabilities(set_up, tmp_path, capsys):
+    for name, level in (("dark", 500), ("bright", 2600)):
+        write_scene(tmp_path / f"{name}.tif", np.full((64, 64, 13), level, np.uint16))
+    set_up(PATH_TO_IMAGE=["dark.tif", "bright.tif"])
+    step.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "dark.tif" and lines[1].endswith("%  Dark")
+    assert lines[4] == "bright.tif" and lines[5].endswith("%  Bright")
+    shares = [float(line.split()[0]) for line in lines[1:4]]
+    assert shares == sorted(shares, reverse=True) and abs(sum(shares) - 100) < 0.2
+    assert not (tmp_path / "maps").exists()
+
+
+def test_patches_and_scenes_are_not_mixed(set_up, place, tmp_path):
+    write_scene(tmp_path / "patch.tif", np.full((64, 64, 13), 500, np.uint16))
+    set_up(PATH_TO_IMAGE=["patch.tif", str(place / "scene.tif")])
+    with pytest.raises(ValueError, match="mixes patches and scenes"):
+        step.main()
+
+
+def test_patch_of_other_bands(set_up, tmp_path):
+    rasters.write_geotiff(
+        tmp_path / "rgb.tif", np.full((64, 64, 3), 90, np.uint8), GEOTRANSFORM, "EPSG:32632"
+    )
+    set_up(PATH_TO_IMAGE="rgb.tif")
+    with pytest.raises(ValueError, match="3 bands of uint8, but the model needs B01"):
+        step.main()
+
+
+# ------------------------------------------------------------------------ networks and engines
+
+
+def nested_model(policy):
+    import keras
+    from keras import layers
+
+    keras.config.set_dtype_policy(policy)
+    try:
+        keras.utils.set_random_seed(1)
+        inner = keras.Input((None, None, 2))
+        features = layers.Conv2D(8, 3, padding="same", activation="relu")(inner)
+        base = keras.Model(inner, layers.MaxPooling2D(8)(features), name="Base")
+        pixels = keras.Input((64, 64, 2), name="pixels")
+        scaled = layers.Normalization(mean=[1354.0] * 2, variance=[4.0] * 2, dtype="float32")(
+            pixels
+        )
+        pooled = layers.GlobalAveragePooling2D()(base(scaled))
+        top = layers.Dense(3, activation="softmax", dtype="float32")(pooled)
+        return keras.Model(pixels, top)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("engine", "trained_in", "precision"),
+    [
+        ("keras", "float32", "float32"),
+        ("keras", "float32", "bfloat16"),
+        ("keras", "mixed_bfloat16", "float32"),
+        ("keras", "mixed_bfloat16", "bfloat16"),
+        ("openvino", "float32", "bfloat16"),
+        ("openvino", "mixed_bfloat16", "float32"),
+    ],
+)
+def test_precision_is_that_of_the_base_network_only(engine, trained_in, precision):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    model = nested_model(trained_in)
+    reference = nested_model("float32")
+    reference.set_weights(model.get_weights())
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1350, 1360, (4, 64, 64, 2)).astype(np.uint16)
+    expected = np.asarray(reference.predict_on_batch(pixels))
+    found = mapping.make_predict(model, pixels.shape, engine, precision)(pixels)
+    assert found.dtype == np.float32
+    error = np.abs(found - expected).max()
+    # With the normalisation in bfloat16, where 1350 to 1359 are two values, it would be 0.05.
+    assert error < (1e-5 if precision == "float32" else 0.01)
+    if precision == "bfloat16":
+        assert error > 1e-7
+
+
+def test_model_is_not_changed_by_its_precision():
+    model = nested_model("float32")
+    mapping.with_precision(model, "bfloat16")
+    inner = next(layer for layer in model.layers if layer.name == "Base")
+    assert {layer.compute_dtype for layer in inner.layers} == {"float32"}
+
+
+def test_constants_of_the_dense_network_agree():
+    from landuse import dense
+
+    assert mapping.DENSE_STRIDES == dense.OUTPUT_STRIDES
+    assert mapping.PATCH_SIZE == dense.PATCH_SIZE
+
+
+def test_duration_in_words():
+    assert [mapping.duration(s) for s in (0.2, 59, 200, 7260)] == [
+        "1 s",
+        "59 s",
+        "3 min 20 s",
+        "2 h 1 min",
+    ]
+
+
+def test_thinned_picture_is_the_mean_of_what_is_valid():
+    pixels = np.arange(5 * 7, dtype=np.uint16).reshape(5, 7, 1) + 1
+    valid = np.ones((5, 7), bool)
+    valid[0, 0] = False
+
+    def read(row, column, rows, columns):
+        part = slice(row, row + rows), slice(column, column + columns)
+        return pixels[part], valid[part]
+
+    thinned = mapping.read_thinned(read, (0, 0, 5, 7), 2)
+    assert thinned.shape == (3, 4, 1)
+    assert thinned[0, 0, 0] == round((2 + 8 + 9) / 3)
+    assert thinned[2, 3, 0] == 35
+    assert np.array_equal(mapping.read_thinned(read, (1, 1, 4, 6), 1), pixels[1:, 1:])
