@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -75,19 +76,38 @@ def run(repository, tmp_path):
     return run_step
 
 
-@pytest.mark.parametrize(("kind", "model"), [("RGB", "RGB"), ("MS", "MS"), ("MS", "RGB")])
-def test_the_report_of_a_folder(run, models, tmp_path, kind, model):
-    images = make_images(tmp_path / "set" / "test", kind)
-    done = run(models / f"{model}.keras", images, "--batch-size", 3)
-    assert done.returncode == 0, done.stderr
-    report = files.read_json(tmp_path / "report" / "report.json")
+def check_report(folder, printed):
+    report = files.read_json(folder / "report.json")
     assert report["images"] == 8
     assert report["part"] == "test"
     assert report["confusion_matrix"] == [[4, 0, 0], [0, 0, 0], [1, 0, 3]]
     assert report["accuracy"]["value"] == 7 / 8
-    assert "8 images of the test part" in done.stdout
-    assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'report' / 'report.md'}"
-    assert (tmp_path / "report" / "worst_confusions.png").is_file()
+    assert (folder / "worst_confusions.png").is_file()
+    assert "8 images of the test part" in printed
+    assert printed.splitlines()[-1] == f"report: {folder / 'report.md'}"
+
+
+def test_the_report_of_a_folder_by_the_command_line(run, models, tmp_path):
+    images = make_images(tmp_path / "set" / "test", "RGB")
+    done = run(models / "RGB.keras", images, "--batch-size", 3)
+    assert done.returncode == 0, done.stderr
+    check_report(tmp_path / "report", done.stdout)
+
+
+@pytest.mark.parametrize("model", ["MS", "RGB"])
+def test_the_report_of_multispectral_patches(models, tmp_path, monkeypatch, capsys, model):
+    step = importlib.import_module("07_evaluate_model")
+    images = make_images(tmp_path / "set" / "test", "MS")
+    settings = {
+        "PATH_TO_MODEL": str(models / f"{model}.keras"),
+        "PATH_TO_IMAGES": str(images),
+        "PATH_TO_REPORT": str(tmp_path / "report"),
+        "BATCH_SIZE": 3,
+    }
+    for name, value in settings.items():
+        monkeypatch.setattr(step, name, value)
+    step.main()
+    check_report(tmp_path / "report", capsys.readouterr().out)
 
 
 def error_of(done):
