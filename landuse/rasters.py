@@ -25,10 +25,13 @@ from landuse import files
 gdal.UseExceptions()
 ogr.UseExceptions()
 osr.UseExceptions()
+if gdal.GetConfigOption("GDAL_CACHEMAX") is None:
+    # two rows of tiles of all bands of a product take 350 MB; the default goes by the machine
+    gdal.SetCacheMax(512 << 20)
 
 IMAGE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
 VECTOR_DRIVERS = ("GeoJSON", "GPKG", "ESRI Shapefile", "FlatGeobuf", "KML")
-VRT_REFERENCES = ("SourceFilename", "SourceDataset")
+VRT_REFERENCES = ("sourcefilename", "sourcedataset")
 JP2_CODESTREAM = b"jp2c"
 JP2_END_OF_CODESTREAM = b"\xff\xd9"
 LONGITUDE_LATITUDE = "EPSG:4326"
@@ -129,14 +132,24 @@ def check_vrt(path: str | Path) -> None:
         root = defusedxml.ElementTree.parse(path).getroot()
     except (SyntaxError, DefusedXmlException) as error:
         raise ValueError(f"{path}: is no valid VRT: {error}") from error
-    for element in root.iter():
-        if element.tag not in VRT_REFERENCES:
-            continue
-        name = (element.text or "").strip()
-        relative = element.get("relativeToVRT", element.get("relativetoVRT")) == "1"
+    for name, relative in _vrt_references(root, path):
         if "/vsi" in name or "://" in name or name.startswith("<"):
             raise ValueError(f"{path}: refers to {name[:100]!r}, only files beside it are read")
         _open(Path(path).parent / name if relative else Path(name), IMAGE_DRIVERS)
+
+
+def _vrt_references(root: Any, path: str | Path) -> Iterator[tuple[str, bool]]:
+    """Yield what a VRT refers to, and whether relative to itself.
+
+    GDAL ignores case and namespaces, and takes an attribute for a child of that name.
+    """
+    for element in root.iter():
+        attributes = {key.rsplit("}", 1)[-1].lower(): text for key, text in element.items()}
+        named = str(element.tag).rsplit("}", 1)[-1].lower() in VRT_REFERENCES
+        if attributes.keys() & set(VRT_REFERENCES) or (named and len(element)):
+            raise ValueError(f"{path}: refers to its sources in an unusual way")
+        if named:
+            yield (element.text or "").strip(), attributes.get("relativetovrt") == "1"
 
 
 def _open(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
@@ -178,22 +191,27 @@ def _describe(path: str | Path, dataset: gdal.Dataset) -> RasterInfo:
 
 def _check_jp2_complete(path: str | Path) -> None:
     """Refuse a JPEG 2000 file that ends early; OpenJPEG may fill its missing part with zeros."""
-    size = Path(path).stat().st_size
-    with open(path, "rb") as stream:
-        start = 0
+    start, size = 0, gdal.VSIStatL(str(path)).size
+    stream = gdal.VSIFOpenL(str(path), "rb")
+    try:
         while start + 8 <= size:
-            stream.seek(start)
-            header = stream.read(16)
+            header = _read_at(stream, start, 16)
             length, kind = int.from_bytes(header[:4], "big"), header[4:8]
             length = int.from_bytes(header[8:16], "big") if length == 1 else length
-            length = length or size - start
-            if start + length > size or length < 8:
+            end = start + length if length else size
+            is_cut = end > size or end < start + 8
+            if kind == JP2_CODESTREAM and not is_cut:
+                is_cut = _read_at(stream, end - 2, 2) != JP2_END_OF_CODESTREAM
+            if is_cut:
                 raise OSError(f"{path}: is truncated: copy or download it again")
-            if kind == JP2_CODESTREAM:
-                stream.seek(start + length - 2)
-                if stream.read(2) != JP2_END_OF_CODESTREAM:
-                    raise OSError(f"{path}: is truncated: copy or download it again")
-            start += length
+            start = end
+    finally:
+        gdal.VSIFCloseL(stream)
+
+
+def _read_at(stream: Any, start: int, count: int) -> bytes:
+    gdal.VSIFSeekL(stream, start, 0)
+    return bytes(gdal.VSIFReadL(1, count, stream) or b"")
 
 
 class Raster:
@@ -222,7 +240,7 @@ class Raster:
             drivers = ("VRT",)
         self._dataset = _open(path, drivers)
         self.driver = self._dataset.GetDriver().ShortName
-        if self.driver.startswith("JP2") and not str(path).startswith("/vsi"):
+        if self.driver.startswith("JP2"):
             _check_jp2_complete(path)
         self.info = _describe(path, self._dataset)
         self._lock = threading.Lock()
@@ -479,6 +497,13 @@ def in_metres(crs: str) -> bool:
         return False
     reference = _spatial_reference(crs)
     return bool(reference.IsProjected()) and reference.GetLinearUnits() == 1.0
+
+
+def metres_per_unit(crs: str) -> float | None:
+    """Return how long the unit of a projected reference system is, None for degrees or none."""
+    if not crs or not _spatial_reference(crs).IsProjected():
+        return None
+    return float(_spatial_reference(crs).GetLinearUnits())
 
 
 def centre_longitude_latitude(path: str | Path) -> tuple[float, float]:

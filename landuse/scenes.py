@@ -104,6 +104,19 @@ class _Clouds:
         return np.logical_or(*layers)
 
 
+def _ground_messages(geotransform: Sequence[float], crs: str) -> list[str]:
+    """Say where the pixels are not the 10 m on the ground that models are trained on."""
+    if not crs:
+        return ["no georeference: the map has none either"]
+    unit = rasters.metres_per_unit(crs)
+    if unit is None:
+        return ["not in a projection in metres: pixels may not be 10 m wide, areas are not right"]
+    width = geotransform[1] * unit
+    if abs(width / PIXEL_SIZE - 1) > 0.2:
+        return [f"the pixels are {width:g} m wide, patches of Sentinel-2 have {PIXEL_SIZE:g} m"]
+    return []
+
+
 class Scene:
     """An open scene, and a context manager that closes it; `open_scene` makes it.
 
@@ -145,7 +158,7 @@ class Scene:
             "sensing_time": found.sensing_time,
             "tile": found.tile,
         }
-        self.messages = found.messages
+        self.messages = (*found.messages, *_ground_messages(self.geotransform, self.crs))
         self._bands, self._picture = tuple(bands), found.picture
         self._clouds: _Clouds | None = None
         self._lock = threading.Lock()

@@ -172,6 +172,26 @@ def test_a_vrt_of_anything_else_is_refused(tmp_path, source):
         rasters.read_raster(vrt(tmp_path / "c.jp2", source))
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<sourcefilename>/vsicurl/http://localhost:9/a.tif</sourcefilename>",
+        "<SourceFilename xmlns='urn:a'>/vsicurl/http://localhost:9/a.tif</SourceFilename>",
+        "<SourceFilename>b<b/>.tif</SourceFilename>",
+    ],
+)
+def test_a_vrt_cannot_hide_what_it_refers_to(tmp_path, source):
+    path = vrt(tmp_path / "a.vrt", "a.tif")
+    text = path.read_text()
+    old = '<SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+    path.write_text(text.replace(old, source))
+    with pytest.raises(ValueError, match=r"a\.vrt: refers to"):
+        rasters.read_raster(path)
+    path.write_text(text.replace("<SimpleSource>", "<SimpleSource SourceFilename='http://a'>"))
+    with pytest.raises(ValueError, match=r"a\.vrt: refers to"):
+        rasters.read_raster(path)
+
+
 def test_a_vrt_with_entities_is_refused(tmp_path):
     path = tmp_path / "a.vrt"
     path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><VRTDataset>&b;</VRTDataset>')

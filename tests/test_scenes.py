@@ -267,8 +267,27 @@ def test_a_truncated_band(tmp_path):
     root = make_safe(tmp_path, size=96)
     path = next(root.rglob("*_B03.jp2"))
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(OSError, match=r"_B03\.jp2: is truncated"):
-        scenes.open_scene(root, BANDS_RGB)
+    for product in (root, zip_safe(root)):
+        with pytest.raises(OSError, match=r"_B03\.jp2: is truncated"):
+            scenes.open_scene(product, BANDS_RGB)
+
+
+@pytest.mark.parametrize(
+    ("grid", "crs", "text"),
+    [
+        ((0, 30, 0, 0, 0, -30), "EPSG:32632", "the pixels are 30 m wide"),
+        ((9, 1e-4, 0, 0, 0, -1e-4), "EPSG:4326", "not in a projection in metres"),
+        (None, "", "no georeference"),
+        ((0, 9.9991, 0, 0, 0, -9.9991), "EPSG:32632", None),
+    ],
+)
+def test_pixels_that_are_not_10_m_are_mentioned(tmp_path, grid, crs, text):
+    pixels = np.ones((96, 96, 3), np.uint16)
+    rasters.write_geotiff(tmp_path / "a.tif", pixels, grid, crs, band_names=BANDS_RGB)
+    with scenes.open_scene(tmp_path / "a.tif", BANDS_RGB) as scene:
+        assert [message[: len(text or "")] for message in scene.messages] == (
+            [text] if text else []
+        )
 
 
 def test_bands_that_do_not_lie_on_each_other(tmp_path):
