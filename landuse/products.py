@@ -4,6 +4,7 @@
 (``.SAFE``), a zip read in place, or be named by one of its ``MTD_*.xml``.
 """
 
+import math
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -249,6 +250,9 @@ def _zip_tree(path: Path) -> _Tree:
 
 def _find_in_folder(folder: Path, granule: str | None) -> Product:
     """Tell a product's folder from a folder of bands."""
+    around = _product_around(folder)
+    if around is not None:
+        return _read_safe(_folder_tree(around[0]), str(folder), granule or around[1])
     names = [item.name for item in folder.iterdir()]
     is_safe = folder.suffix.upper() == ".SAFE" or "GRANULE" in names
     if is_safe or any(PRODUCT_XML.match(name) for name in names):
@@ -263,13 +267,28 @@ def _find_in_folder(folder: Path, granule: str | None) -> Product:
     raise ValueError(f"{folder}: is no Sentinel-2 product: {WHAT_IS_READ}")
 
 
+def _product_around(folder: Path) -> tuple[Path, str] | None:
+    """Return the product and granule that a folder within a product (IMG_DATA) belongs to.
+
+    Taken for a folder of bands it would lose the offset that the product's metadata gives.
+    """
+    place = folder.resolve()
+    for granule in (place, *place.parents[:2]):
+        root = granule.parent.parent
+        if granule.parent.name == "GRANULE" and any(
+            PRODUCT_XML.match(file.name) for file in root.iterdir()
+        ):
+            return root, granule.name
+    return None
+
+
 def _find_by_xml(path: Path, granule: str | None) -> Product:
     """Find the product that a metadata file belongs to."""
     if PRODUCT_XML.match(path.name):
         return _read_safe(_folder_tree(path.parent), str(path), granule)
-    if GRANULE_XML.match(path.name) and path.resolve().parents[1].name == "GRANULE":
-        root = path.resolve().parents[2]
-        return _read_safe(_folder_tree(root), str(path), granule or path.resolve().parent.name)
+    around = _product_around(path.parent)
+    if GRANULE_XML.match(path.name) and around is not None:
+        return _read_safe(_folder_tree(around[0]), str(path), granule or around[1])
     raise ValueError(
         f"{path}: is no metadata file of a Sentinel-2 product (MTD_MSIL1C.xml, MTD_MSIL2A.xml)"
     )
@@ -313,9 +332,12 @@ def _text(root: Element | None, *tags: str) -> str | None:
 
 def _number(text: str | None, what: str) -> float:
     try:
-        return float(text or "")
+        value = float(text or "")
     except ValueError:
-        raise ValueError(f"{what} is {text!r}, expected a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{what} is {text!r}, expected a number")
+    return value
 
 
 def _read_offsets(root: Element, name: str) -> dict[str, float]:
@@ -352,7 +374,8 @@ def _choose_granule(tree: _Tree, granule: str | None, path: str) -> tuple[str, b
     fitting = [name for name in names if granule is None or granule in name]
     if len(fitting) == 1:
         return fitting[0], len(names) > 1
-    listed = ", ".join(_tile(name) or name for name in names)
+    tiles = [_tile(name) or name for name in names]
+    listed = ", ".join(tiles if len(set(tiles)) == len(names) else names)
     if granule is not None and not fitting:
         raise ValueError(f"{path}: has no granule {granule!r}; it has: {listed}")
     raise ValueError(
@@ -420,12 +443,13 @@ def _radiometry(root: Element | None, name: str, title: str) -> tuple[dict[str, 
     """Return offsets, quantification, and what was assumed."""
     if root is None:
         offsets, said = _offsets_by_name(title)
+        said = said or "no metadata, and no baseline in its name: radiometric offset 0"
         return offsets, DEFAULT_QUANTIFICATION, said
     text = _text(
         root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE"
     )
     quantification = _number(text or "10000", f"{name}: the quantification value")
-    if not 0 < quantification < float("inf"):
+    if quantification <= 0:
         raise ValueError(f"{name}: the quantification value is {text}, expected more than 0")
     return _read_offsets(root, name), quantification, ""
 

@@ -145,6 +145,27 @@ def make_safe(
     return root
 
 
+def make_full_size_safe(folder, size=10_980):
+    """Write a whole L1C tile of 13 bands; bands of one resolution share one file (hard links)."""
+    root = make_safe(folder, size=96)
+    rng = np.random.default_rng(0)
+    written = {}
+    for band in IDS:
+        place = next(root.rglob(f"*_{band}.jp2"))
+        place.unlink()
+        resolution = RESOLUTIONS[band]
+        if resolution in written:
+            place.hardlink_to(written[resolution])
+            continue
+        side = size * 10 // resolution
+        fields = rng.integers(1100, 4000, (side // 30 + 1,) * 2, np.uint16)
+        pixels = fields.repeat(30, 0).repeat(30, 1)[:side, :side]
+        pixels += rng.integers(0, 60, pixels.shape, np.uint16)
+        write_image(place, pixels, resolution)
+        written[resolution] = place
+    return root
+
+
 def zip_safe(root, path=None, compression=zipfile.ZIP_DEFLATED):
     """Pack a product as it is handed out, `name.SAFE.zip` with the folder inside."""
     path = path or root.with_name(f"{root.name}.zip")

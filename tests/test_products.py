@@ -37,13 +37,16 @@ def test_a_compact_product(tmp_path):
     assert found.quantification == 10_000
 
 
-@pytest.mark.parametrize("inner", ["MTD_MSIL1C.xml", "GRANULE/*/MTD_TL.xml", "."])
+@pytest.mark.parametrize(
+    "inner", ["MTD_MSIL1C.xml", "GRANULE/*/MTD_TL.xml", "GRANULE/*", "GRANULE/*/IMG_DATA", "."]
+)
 def test_a_product_by_its_metadata_or_the_folder_around(tmp_path, inner):
     root = make_safe(tmp_path, **TINY)
     path = tmp_path if inner == "." else next(root.glob(inner))
     found = products.find_product(path)
     assert found.name == root.name.removesuffix(".SAFE")
     assert set(found.bands) == set(IDS)
+    assert found.offsets == dict.fromkeys(IDS, -1000)
 
 
 def test_a_zip_is_read_in_place(tmp_path):
@@ -249,6 +252,7 @@ def test_a_zip_of_two_products_and_a_product_without_images(tmp_path):
         ("<QUANTIFICATION_VALUE", "<", "no valid product metadata"),
         ('band_id="3"', 'band_id="13"', "unknown band_id '13'"),
         (">-1000<", ">minus<", "offset of B01 is 'minus', expected a number"),
+        (">-1000<", ">nan<", "offset of B01 is 'nan', expected a number"),
         (">10000<", ">0<", "quantification value is 0"),
     ],
 )
