@@ -1,7 +1,10 @@
 """Step 3: train a network on RGB patches, from the first weight on.
 
-Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs
-Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/
+Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs;
+         its statistics.json, if statistics.py made one, else the patches are measured
+Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/;
+         report.md, report.json and pictures: how well it does on the test part, or without
+         one on the validation part
 Run      python 03_train_rgb_from_scratch.py --network VGG16 --epochs 30
 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
@@ -52,11 +55,11 @@ def main() -> None:
     """Train a new network on RGB patches."""
     import keras
 
-    from image_functions import simple_image_generator
-    from landuse import networks, training
+    from landuse import networks, reports, training
 
     keras.utils.set_random_seed(SEED)
     settings = command_line.constants(globals())
+    rate = LEARNING_RATE or networks.network(NETWORK).learning_rate
     with training.open_run(PATH_TO_RUN.format(network=NETWORK), settings) as run:
         if run.is_finished():
             return
@@ -74,41 +77,21 @@ def main() -> None:
         model = keras.Model(pixels, networks.new_top(features, NETWORK, data.class_names, DROPOUT))
 
         # Step 3: augmentation, for the training images only
-        train = simple_image_generator(
-            data.train.patches,
-            labels=data.one_hot_labels("train"),
-            sample_weights=data.class_weights() if CLASS_WEIGHTS else None,
-            batch_size=BATCH_SIZE,
-            rotation_range=ROTATION_RANGE,
-            horizontal_flip=HORIZONTAL_FLIP,
-            vertical_flip=VERTICAL_FLIP,
-            symmetries=SYMMETRIES,
-            brightness_range=BRIGHTNESS_RANGE,
-            contrast_range=CONTRAST_RANGE,
-            mixup=MIXUP,
-            mosaic=MOSAIC,
-            seed=SEED,
-            workers=WORKERS,
-        )
+        train = training.augmented_batches(data, settings)
         validation = data.batches("validation", BATCH_SIZE, MOSAIC)
 
         # Step 4: callbacks
         callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
 
         # Steps 5 to 8: nothing is frozen, all weights learn together from the start
-        rate = LEARNING_RATE or networks.network(NETWORK).learning_rate
-        steps = data.steps(BATCH_SIZE)
-        schedule = training.Schedule(SCHEDULE, rate, EPOCHS * steps, int(WARMUP_EPOCHS * steps))
-        optimizer = training.make_optimizer(OPTIMIZER, schedule, WEIGHT_DECAY, CLIP_NORM, EMA)
         trained = training.form_to_train(model, MOSAIC)
         trained.compile(
-            optimizer,
+            training.scheduled_optimizer(settings, rate, EPOCHS, data.steps(BATCH_SIZE)),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
-            jit_compile="auto",
         )
         run.fit("from scratch", trained, train, validation, EPOCHS, callbacks, keep=model)
-        run.finish()
+        run.finish(data, BATCH_SIZE, MOSAIC, reports.write_report)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import platform
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,15 @@ from landuse import datasets, dense, files, model_files
 ops = keras.ops
 
 MONITOR = "val_accuracy"
+AUGMENTATION = (
+    "rotation_range",
+    "horizontal_flip",
+    "vertical_flip",
+    "symmetries",
+    "brightness_range",
+    "contrast_range",
+    "mixup",
+)
 FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
 _STATE = "state.npz"
 _SETTINGS = "settings.json"
@@ -64,6 +73,8 @@ class Data:
         "DN" or "rgb8".
     statistics : dict
         Of the pixels of the training part, per band.
+    test : Part, optional
+        Images that nothing is decided by.
     """
 
     train: Part
@@ -72,13 +83,14 @@ class Data:
     band_names: list[str]
     units: str
     statistics: dict
+    test: Part | None = None
 
     def steps(self, batch_size: int) -> int:
         """Count the steps of one pass over the training images."""
         return math.ceil(len(self.train.labels) / batch_size)
 
     def one_hot_labels(self, part: str) -> np.ndarray:
-        """Give the labels of "train" or "validation", of shape (N, classes), float32."""
+        """Give the labels of a part, of shape (N, classes), float32."""
         return np.eye(len(self.class_names), dtype="float32")[getattr(self, part).labels]
 
     def class_weights(self) -> np.ndarray:
@@ -86,20 +98,82 @@ class Data:
         return class_weights(self.train.labels, len(self.class_names))
 
     def batches(self, part: str, batch_size: int, mosaic: int = 1) -> Any:
-        """Batches of a part in the order of its files, without augmentation."""
+        """Batches of a part, without augmentation, always in the order of `order_of`."""
+        images = getattr(self, part)
+        order = order_of(len(images.labels), mosaic)
+        patches: Any = images.patches if mosaic == 1 else _Reordered(images.patches, order)
         return image_functions.simple_image_generator(
-            getattr(self, part).patches,
-            labels=self.one_hot_labels(part),
+            patches,
+            labels=self.one_hot_labels(part)[order],
             batch_size=batch_size,
             mosaic=mosaic,
             shuffle=False,
         )
 
 
+def order_of(count: int, mosaic: int) -> np.ndarray:
+    """Order in which images are measured: that of their files, or one drawn for mosaics.
+
+    Files come class by class. A mosaic of one class would tell the network more about each of its
+    patches than it can know.
+
+    Parameters
+    ----------
+    count : int
+        Images.
+    mosaic : int
+        1, or K for mosaics of K x K images.
+
+    Returns
+    -------
+    ndarray of shape (count,), int64
+    """
+    return np.arange(count) if mosaic == 1 else np.random.default_rng(0).permutation(count)
+
+
+class _Reordered:
+    """Patches in another order, read when they are asked for."""
+
+    def __init__(self, patches: Any, order: np.ndarray) -> None:
+        self.patches = patches
+        self.order = order
+        self.shape = patches.shape
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, indices: Any) -> Any:
+        return self.patches[self.order[indices]]
+
+
+def augmented_batches(data: Data, settings: Mapping[str, Any]) -> Any:
+    """Make the batches to train with, by the constants of a script.
+
+    Parameters
+    ----------
+    data : Data
+    settings : mapping
+        The constants of the script by their names: BATCH_SIZE, those of the augmentation,
+        CLASS_WEIGHTS, MOSAIC, SEED, WORKERS.
+
+    Returns
+    -------
+    keras.utils.PyDataset
+        See `image_functions.simple_image_generator`.
+    """
+    names = ("batch_size", *AUGMENTATION, "mosaic", "seed", "workers")
+    return image_functions.simple_image_generator(
+        data.train.patches,
+        labels=data.one_hot_labels("train"),
+        sample_weights=data.class_weights() if settings["CLASS_WEIGHTS"] else None,
+        **{name: settings[name.upper()] for name in names},
+    )
+
+
 def read_data(
     path_to_split: str, bands: str | Sequence[str], batch_size: int, skip_bad: bool = False
 ) -> Data:
-    """Open both parts of a split and take the statistics of its training part.
+    """Open the parts of a split and take the statistics of its training part.
 
     Parameters
     ----------
@@ -114,37 +188,83 @@ def read_data(
     Raises
     ------
     ValueError
-        If there are fewer images than a batch, or the parts have other classes.
+        If there are fewer images than a batch, or a part has classes that train/ lacks.
     """
     band_names = _band_names(bands)
-    parts = {}
-    classes = {}
-    for part in ("train", "validation"):
-        patches, labels, classes[part], names = datasets.load_part(
-            path_to_split, part, band_names, skip_bad=skip_bad
-        )
-        parts[part] = Part(patches, labels, list(names))
-    if classes["train"] != classes["validation"]:
-        odd = sorted(set(classes["train"]) ^ set(classes["validation"]))
-        raise ValueError(
-            f"{path_to_split}: these classes are not in both train and validation: "
-            f"{', '.join(odd)}; split the images again with step 01"
-        )
-    count = len(parts["train"].labels)
+    train, class_names = _read_part(path_to_split, "train", band_names, skip_bad)
+    validation, _ = _read_part(path_to_split, "validation", band_names, skip_bad)
+    _say_what_is_missing(validation.labels, class_names)
+    has_test = any((Path(path_to_split) / "test").glob("*/*"))
+    test = _read_part(path_to_split, "test", band_names, skip_bad)[0] if has_test else None
+    _check_batch_size(batch_size, len(train.labels), path_to_split)
+    statistics = _statistics(path_to_split, train.patches, band_names)
+    units = statistics["units"]
+    return Data(train, validation, class_names, band_names, units, statistics, test)
+
+
+def _read_part(
+    path_to_split: str, part: str, band_names: Sequence[str], skip_bad: bool
+) -> tuple[Part, list[str]]:
+    patches, labels, class_names, names = datasets.load_part(
+        path_to_split, part, band_names, skip_bad=skip_bad
+    )
+    return Part(patches, labels, list(names)), list(class_names)
+
+
+def _say_what_is_missing(labels: np.ndarray, class_names: Sequence[str]) -> None:
+    missing = [name for index, name in enumerate(class_names) if index not in labels]
+    if missing:
+        print(f"no validation images of {', '.join(missing)}: their accuracy will not be known")
+
+
+def _check_batch_size(batch_size: int, count: int, path_to_split: str) -> None:
+    if batch_size < 1:
+        raise ValueError(f"BATCH_SIZE must be 1 or more, not {batch_size}")
     if count < batch_size:
         raise ValueError(
             f"BATCH_SIZE = {batch_size}, but {path_to_split} has only {count} images to train "
             f"with: set BATCH_SIZE to {max(1, count // 4)} or less"
         )
-    statistics = image_functions.pooled_statistics(parts["train"].patches, band_names)
-    return Data(
-        parts["train"],
-        parts["validation"],
-        list(classes["train"]),
-        band_names,
-        statistics["units"],
-        statistics,
-    )
+
+
+def _statistics(path_to_split: str, patches: Any, band_names: Sequence[str]) -> dict:
+    """Give what statistics.py found, where it fits these patches; else measure them."""
+    path = Path(path_to_split) / "statistics.json"
+    if path.is_file():
+        stored = files.read_json(path)
+        fault = _fault_of_statistics(stored, patches, band_names)
+        if not fault:
+            print(f"statistics of the training images: {path}")
+            return _select_bands(stored, band_names)
+        print(f"{path} does not fit the training images ({fault}); measuring them")
+    return image_functions.pooled_statistics(patches, band_names)
+
+
+def _fault_of_statistics(stored: Any, patches: Any, band_names: Sequence[str]) -> str:
+    """Say why stored statistics are not those of these patches; "" if they are."""
+    if not isinstance(stored, dict) or not {"band_names", "units", "count", "mean"} <= set(stored):
+        return "it holds something else"
+    lacking = [name for name in band_names if name not in stored["band_names"]]
+    if lacking:
+        return f"it lacks {', '.join(lacking)}"
+    units = "rgb8" if patches.dtype == np.uint8 else "DN"
+    if stored["units"] != units:
+        return f"it is in {stored['units']}, they are in {units}"
+    pixels = math.prod(patches.shape[:3])
+    return "" if stored["count"] == pixels else f"of {stored['count']} pixels, they have {pixels}"
+
+
+def _select_bands(statistics: Any, band_names: Sequence[str]) -> Any:
+    """Pick bands from all the lists, those inside of dicts too."""
+    order = statistics["band_names"]
+    positions = [order.index(name) for name in band_names]
+
+    def select(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: select(member) for name, member in value.items()}
+        return [value[position] for position in positions] if isinstance(value, list) else value
+
+    return select(statistics)
 
 
 def _band_names(bands: str | Sequence[str]) -> list[str]:
@@ -241,9 +361,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, kind: str, peak: float, steps: int, warmup_steps: int) -> None:
         if kind not in ("cosine", "one_cycle", "constant"):
-            raise ValueError(
-                f"SCHEDULE = {kind!r}: expected 'cosine', 'one_cycle' or 'constant'"
-            )
+            raise ValueError(f"SCHEDULE = {kind!r}: expected 'cosine', 'one_cycle' or 'constant'")
         self.kind = kind
         self.peak = peak
         self.steps = steps
@@ -314,6 +432,57 @@ def make_optimizer(
         raise ValueError(f"OPTIMIZER = {name!r}: expected 'AdamW' or 'SGD'")
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def scheduled_optimizer(
+    settings: Mapping[str, Any], learning_rate: float, epochs: int, steps: int
+) -> keras.optimizers.Optimizer:
+    """Make an optimizer with its schedule, by the constants of a script.
+
+    Parameters
+    ----------
+    settings : mapping
+        OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM and EMA.
+    learning_rate : float
+        The highest rate.
+    epochs, steps : int
+        Epochs that the schedule spans, and steps of each.
+    """
+    warmup_steps = int(settings["WARMUP_EPOCHS"] * steps)
+    return make_optimizer(
+        settings["OPTIMIZER"],
+        Schedule(settings["SCHEDULE"], learning_rate, epochs * steps, warmup_steps),
+        settings["WEIGHT_DECAY"],
+        settings["CLIP_NORM"],
+        settings["EMA"],
+    )
+
+
+def predict(
+    model: keras.Model, data: Data, part: str, batch_size: int, mosaic: int = 1
+) -> np.ndarray:
+    """Give the class probabilities of the images of a part, in the order of its files.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A patch classifier.
+    data : Data
+    part : str
+    batch_size : int
+    mosaic : int
+        K: among neighbours, in mosaics of K x K images. 1: each by itself.
+
+    Returns
+    -------
+    ndarray of shape (N, classes), float32
+    """
+    batches = data.batches(part, batch_size, mosaic)
+    answers = form_to_train(model, mosaic).predict(batches, verbose=0)
+    order = order_of(len(getattr(data, part).labels), mosaic)
+    probabilities = np.empty((len(order), len(data.class_names)), np.float32)
+    probabilities[order] = answers.reshape(-1, len(data.class_names))[: len(order)]
+    return probabilities
 
 
 # --- the run folder -------------------------------------------------------------------------
@@ -468,9 +637,7 @@ class Run:
 
     def _write_state(self, model: keras.Model) -> None:
         arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
-        arrays |= {
-            f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)
-        }
+        arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
         _write_state(self.folder / _STATE, self.state, arrays)
         _write_history(self.folder / "history.csv", self.state.history)
 
@@ -483,18 +650,70 @@ class Run:
         }
         model_files.save(model, {**self.record, "results": results}, self.model_path)
 
-    def finish(self, results: dict[str, Any] | None = None) -> None:
-        """Mark the run as finished and say where the model is."""
-        if results:
-            model, record = model_files.load(self.model_path)
-            record["results"] |= results
-            model_files.save(model, record, self.model_path)
+    def finish(
+        self,
+        data: Data | None = None,
+        batch_size: int = 64,
+        mosaic: int = 1,
+        write_report: Callable[..., dict[str, Any]] | None = None,
+    ) -> None:
+        """Measure the best model, mark the run as finished and say where the model is.
+
+        Parameters
+        ----------
+        data : Data, optional
+            Without it nothing is measured.
+        batch_size, mosaic : int
+            As in the training.
+        write_report : callable, optional
+            `reports.write_report`, or another that takes the same.
+        """
+        if data is not None and write_report is not None:
+            self._measure(data, batch_size, mosaic, write_report)
         self.state.finished = True
         _write_state(self.folder / _STATE, self.state, {})
         print(
             f"best validation accuracy {100 * self.state.best:.2f} % in epoch "
-            f"{self.state.best_epoch} of {len(self.state.history)}\nmodel: {self.model_path}"
+            f"{self.state.best_epoch} of {len(self.state.history)}"
         )
+        if data is not None and write_report is not None:
+            print(f"report: {self.folder / 'report.md'}")
+        print(f"model: {self.model_path}")
+
+    def _measure(
+        self, data: Data, batch_size: int, mosaic: int, write_report: Callable[..., dict[str, Any]]
+    ) -> None:
+        """Write the report on the test part, or the validation part, and note its figures."""
+        part = "validation" if data.test is None else "test"
+        images = getattr(data, part)
+        print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
+        model, record = model_files.load(self.model_path)
+        probabilities = predict(model, data, part, batch_size, mosaic)
+        among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
+        report = write_report(
+            self.folder,
+            probabilities,
+            images.labels,
+            data.class_names,
+            history=self.state.history,
+            files=images.files,
+            part=part,
+            patches=images.patches,
+            band_names=data.band_names,
+            title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
+        )
+        record["results"] |= _figures(report)
+        if mosaic > 1:
+            alone = predict(model, data, part, batch_size).argmax(axis=1) == images.labels
+            record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
+        model_files.save(model, record, self.model_path)
+        print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa")
+    error = report["calibration"]["expected_calibration_error"]
+    return {name: report[name] for name in names} | {"expected_calibration_error": error}
 
 
 def _images_digest(data: Data) -> str:
