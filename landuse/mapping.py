@@ -957,6 +957,9 @@ def make_predict(
     if engine == "openvino":
         return _openvino_predict(model, shape, precision, dense_stride)
     network = _with_dense_form(with_precision(model, precision), dense_stride)
+    # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
+    # DenseNet201 then takes minutes.
+    network.compile(jit_compile="auto")
     return lambda pixels: np.asarray(network.predict_on_batch(pixels), np.float32)
 
 

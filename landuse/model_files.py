@@ -75,7 +75,8 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
     Returns
     -------
     model : keras.Model
-        Not compiled; (batch, rows, columns, bands) raw pixel values to probabilities.
+        Ready to predict, not to train; (batch, rows, columns, bands) raw pixel values to
+        probabilities.
     record : dict
         See `read_record`.
 
@@ -98,6 +99,9 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{path} cannot be loaded as a model: {reason}") from error
     _check_shapes(model, record, path)
+    # Left uncompiled, Keras predicts with XLA on TensorFlow even without a GPU, and a first call
+    # of DenseNet201 then takes minutes.
+    model.compile(jit_compile="auto")
     return model, record
 
 
