@@ -234,16 +234,18 @@ class Scene:
             Empty where nothing valid was met.
         """
         rng = np.random.default_rng(seed)
-        drawn = [np.empty((0, len(self._bands)), self.dtype)]
-        for row, column in _sample_windows(self.rows, self.columns, rng):
-            pixels, valid = self.read(row, column, PATCH_SIZE, PATCH_SIZE)
-            drawn.append(pixels[valid])
-        found = np.concatenate(drawn)
+        found = np.empty((0, len(self._bands)), self.dtype)
+        # a window costs the decoding of a whole tile of each band, so more of them only if needed
+        for across in (3, 6):
+            if len(found) < PATCH_SIZE**2:
+                for row, column in _sample_windows(self.rows, self.columns, across, rng):
+                    pixels, valid = self.read(row, column, PATCH_SIZE, PATCH_SIZE)
+                    found = np.concatenate([found, pixels[valid]])
         return found[rng.permutation(len(found))[:count]]
 
 
 def _sample_windows(
-    rows: int, columns: int, rng: np.random.Generator, across: int = 4
+    rows: int, columns: int, across: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Place one window at random in every cell of a coarse grid over the scene."""
     places = []

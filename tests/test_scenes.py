@@ -418,6 +418,20 @@ def test_the_sample_is_the_same_each_time_and_valid(tmp_path):
     assert sample.all()
 
 
+def test_a_scene_that_is_all_nodata(tmp_path):
+    path = write_stack(tmp_path / "a.tif", np.zeros((300, 300, 3), np.uint16))
+    with scenes.open_scene(path, BANDS_RGB) as scene:
+        assert scene.sample().shape == (0, 3)
+        assert not scene.read(0, 0, 300, 300)[1].any()
+
+
+def test_a_small_valid_corner_is_found(tmp_path):
+    stack = np.zeros((900, 900, 3), np.uint16)
+    stack[:140, :140] = 500
+    with scenes.open_scene(write_stack(tmp_path / "a.tif", stack), BANDS_RGB) as scene:
+        assert len(scene.sample()) > 100
+
+
 # ---- real data
 
 
