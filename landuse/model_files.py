@@ -14,6 +14,8 @@ from landuse import files
 if TYPE_CHECKING:
     import keras
 
+    from landuse.networks import LearnedNetwork
+
 RECORD_MEMBER = "landuse.json"
 RECORD_FORMAT = 1
 _KERAS_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
@@ -123,6 +125,56 @@ def _check_shapes(model: "keras.Model", record: dict[str, Any], path: str | Path
             f"{path}: its record tells of {bands} bands and {classes} classes, but the model has "
             f"inputs and outputs of the shapes {shapes}"
         )
+
+
+def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
+    """Get a network without its top, with the weights that it learned elsewhere.
+
+    Parameters
+    ----------
+    name : str
+        The network.
+    weights : str or None
+        "imagenet", the path of an official weights file (.h5) or of a model that `save` wrote
+        (.keras). None: at random, to compare with.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the network.
+    OSError
+        If they are not there, or cannot be downloaded.
+    """
+    from landuse import networks
+
+    if weights is None or Path(weights).suffix != ".keras":
+        return networks.imagenet_network(name, weights)
+    record = read_record(weights)
+    networks.network(name)
+    if record["network"] != name:
+        raise ValueError(
+            f"WEIGHTS = {weights!r} is a model of {record['network']}, not of {name}: set "
+            f"NETWORK = {record['network']!r}"
+        )
+    return _without_top(*load(weights))
+
+
+def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwork":
+    from landuse import networks
+
+    trained = model.get_layer(record["network"])
+    place = model.layers.index(trained)
+    base = networks.copy_network(trained, trained.input_shape[-1])
+    for layer in trained.layers:
+        base.get_layer(layer.name).set_weights(layer.get_weights())
+    return networks.LearnedNetwork(
+        base,
+        tuple(model.layers[1:place]),
+        tuple(record["band_names"]),
+        record["units"],
+        tuple(record["class_names"]),
+        {layer.name: layer.get_weights() for layer in model.layers[place + 1 :] if layer.weights},
+    )
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
