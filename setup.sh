@@ -56,7 +56,7 @@ install_packages() {
     missing=$(missing_packages "$1" | xargs)
     if [ -z "$missing" ]; then return; fi
     if ! command -v apt-get >/dev/null; then
-        fail "needed and not found (by their Debian names): $missing; install them, then try again"
+        fail "needed and not found (by their Debian names): $missing; install them and try again"
     elif [ "$(id -u)" != 0 ]; then
         fail "needed and not found; install with: sudo apt-get install $missing"
     fi
