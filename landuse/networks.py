@@ -250,8 +250,9 @@ def _download_imagenet(name: str) -> keras.Model:
     except Exception as error:
         found = re.search(r"https?://\S+\.h5", str(error))
         file = found.group() if found else _official_file(name)
+        reason = _one_line(error).replace(file, "the server")
         raise OSError(
-            f"the ImageNet weights of {name} could not be downloaded ({_one_line(error)}). Get the "
+            f"the ImageNet weights of {name} could not be downloaded ({reason}). Get the "
             f"file on a machine that has a network, from {file}, and name it here: "
             f"WEIGHTS = 'path/to/{file.rsplit('/', 1)[-1]}'; or train from scratch (steps 03, 05)"
         ) from error
@@ -539,7 +540,7 @@ def widen_first_convolution(
         return learned
     check_bands(band_names, learned.band_names)
     base = copy_network(learned.base, len(band_names))
-    first = next(layer.name for layer in base.layers if isinstance(layer, keras.layers.Conv2D))
+    first = _first_convolution(base).name
     channels = _channels(learned)
     for layer in learned.base.layers:
         weights = layer.get_weights()
@@ -555,6 +556,10 @@ def widen_first_convolution(
         base.get_layer(layer.name).set_weights(weights)
     front = (_wide_standardisation(learned, band_names, statistics),)
     return replace(learned, base=base, front=front, band_names=tuple(band_names), top=learned.top)
+
+
+def _first_convolution(base: keras.Model) -> keras.layers.Layer:
+    return next(layer for layer in base.layers if isinstance(layer, keras.layers.Conv2D))
 
 
 def _channels(learned: LearnedNetwork) -> list[int]:
@@ -706,3 +711,8 @@ def unfreeze_all_but_first_block(model: keras.Model, name: str) -> None:
     first_block = layers[: [layer.name for layer in layers].index(last) + 1]
     for layer in [*first_block, *batch_normalizations(base)]:
         layer.trainable = False
+
+
+def unfreeze_first_convolution(model: keras.Model, name: str) -> None:
+    """Let the first convolution of the network in a classifier learn, for bands new to it."""
+    _first_convolution(model.get_layer(name)).trainable = True

@@ -560,7 +560,7 @@ class Run:
             "patch_size": image_functions.PATCH_SIZE,
             "statistics": data.statistics,
             "network": network,
-            "weights": weights,
+            "weights": _without_absolute_paths({"weights": weights})["weights"],
             "dense": mosaic > 1,
             "processing_level": "L1C",
             "settings": _without_absolute_paths(self.settings),

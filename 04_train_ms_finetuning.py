@@ -1,0 +1,117 @@
+"""Step 4: fine-tune a network that learned on RGB pictures, on multispectral patches.
+
+A 1x1 convolution mixes the bands to the three that the network knows. It starts as the selection
+of red, green and blue, so that the network sees a plausible picture from the first step.
+
+Reads    the split that step 01 made: train/ and validation/, one folder per class, GeoTIFFs;
+         the weights to begin with: of ImageNet, or of a model that a training step wrote
+Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/;
+         report.md, report.json and pictures: how well it does on the test part, or without
+         one on the validation part
+Run      python 04_train_ms_finetuning.py --network VGG16 --weights imagenet
+
+Stopped at any moment, it goes on after its last finished epoch when it is started again.
+"""
+
+from landuse import command_line
+
+# Paths
+PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by step 01
+PATH_TO_RUN = "runs/04_train_ms_finetuning_{network}"  # what is written goes there
+SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
+
+# Network
+NETWORK = "DenseNet201"  # or VGG16, ResNet50; with EPOCHS = 0 any of keras.applications
+WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a step), or None
+BANDS: str | list[str] = "ALL"  # RGB, SWIR, CI, ALL, L2A (without B10), or band names
+DROPOUT = 0.2  # share of the features that is dropped while training
+
+# Augmentation
+ROTATION_RANGE = 0.0  # degrees to either side; the borders are mirrored
+HORIZONTAL_FLIP = False  # left and right change places
+VERTICAL_FLIP = False  # top and bottom change places
+SYMMETRIES = True  # the eight symmetries of the square, which lose nothing
+BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
+CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
+MIXUP = 0.0  # 0.2: blend pairs of images and of labels
+
+# Optimisation
+BATCH_SIZE = 64  # images per step
+EPOCHS_TOP = 5  # passes over the training images in which only the new top and the mix learn
+EPOCHS = 20  # passes in which all but the first block of the network learns; 0: none
+LEARNING_RATE_TOP = 1e-3  # highest rate of the first phase
+LEARNING_RATE = 1e-4  # highest rate of the second, low enough to keep what was learned
+OPTIMIZER = "AdamW"  # or SGD (with momentum; about 100 times the rate of AdamW)
+SCHEDULE = "cosine"  # or one_cycle, constant
+WARMUP_EPOCHS = 1.0  # in each phase, the rate rises to its highest over these
+WEIGHT_DECAY = 0.02  # not on biases and normalisations
+CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
+LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
+CLASS_WEIGHTS = False  # let the images of rare classes weigh more
+EMA = False  # validate and save a moving average of the weights
+PATIENCE = 10  # end a phase after so many epochs without a better validation accuracy
+
+# Machine
+PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+WORKERS = 1  # threads that prepare the images
+MOSAIC = 1  # K: train on mosaics of K x K images, for dense maps (BATCH_SIZE: a multiple of K * K)
+SEED = 42  # of weights, order and augmentation
+
+
+def main() -> None:
+    """Fine-tune a network on multispectral patches."""
+    import keras
+
+    from landuse import model_files, networks, reports, training
+
+    keras.utils.set_random_seed(SEED)
+    settings = command_line.constants(globals())
+    networks.check_fine_tuning(NETWORK, EPOCHS)
+    with training.open_run(PATH_TO_RUN.format(network=NETWORK), settings) as run:
+        if run.is_finished():
+            return
+        training.set_precision(PRECISION)
+
+        # Step 1: the network without its top, with what it learned on other images
+        learned = model_files.learned_network(NETWORK, WEIGHTS)
+        data = training.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
+        run.describe(data, NETWORK, WEIGHTS, MOSAIC)
+
+        # Step 2: the bands mixed to those that the network knows, a new top on it
+        pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
+        pictures = networks.to_units(pixels, data.units, learned.units)
+        pictures = networks.mix_bands(pictures, data.band_names, learned.band_names)
+        outputs = networks.new_top(learned.features(pictures), NETWORK, data.class_names, DROPOUT)
+        model = keras.Model(pixels, outputs)
+        networks.keep_top(model, learned, data.class_names)
+
+        # Step 3: augmentation, for the training images only
+        train = training.augmented_batches(data, settings)
+        validation = data.batches("validation", BATCH_SIZE, MOSAIC)
+
+        # Step 4: callbacks
+        callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
+        trained, steps = training.form_to_train(model, MOSAIC), data.steps(BATCH_SIZE)
+
+        # Step 5: freeze the network
+        networks.freeze_base(model, NETWORK)
+
+        # Step 6: fit the new top and the mix of bands
+        optimizer = training.scheduled_optimizer(settings, LEARNING_RATE_TOP, EPOCHS_TOP, steps)
+        trained.compile(optimizer, loss, metrics=["accuracy"])
+        run.fit("top", trained, train, validation, EPOCHS_TOP, callbacks, keep=model)
+
+        if EPOCHS > 0:
+            # Step 7: unfreeze all but the first block
+            networks.unfreeze_all_but_first_block(model, NETWORK)
+
+            # Step 8: fit, slowly
+            optimizer = training.scheduled_optimizer(settings, LEARNING_RATE, EPOCHS, steps)
+            trained.compile(optimizer, loss, metrics=["accuracy"])
+            run.fit("fine-tuning", trained, train, validation, EPOCHS, callbacks, keep=model)
+        run.finish(data, BATCH_SIZE, MOSAIC, reports.write_report)
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())
