@@ -166,7 +166,8 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
     place = model.layers.index(trained)
     base = networks.copy_network(trained, trained.input_shape[-1])
     for layer in trained.layers:
-        base.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights:
+            base.get_layer(layer.name).set_weights(layer.get_weights())
     return networks.LearnedNetwork(
         base,
         tuple(model.layers[1:place]),

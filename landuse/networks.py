@@ -544,6 +544,8 @@ def widen_first_convolution(
     channels = _channels(learned)
     for layer in learned.base.layers:
         weights = layer.get_weights()
+        if not weights:
+            continue
         if layer.name == first:
             weights[0] = _widen(weights[0][:, :, channels], learned.band_names, band_names)
         if [weight.shape for weight in weights] != [
