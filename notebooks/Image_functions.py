@@ -126,7 +126,7 @@ for axes, (name, files) in zip(panels.flat, images.items()):
     axes.set_title(name, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
 figure.supxlabel("wavelength in nm", fontsize=10)
-figure.supylabel("reflectance", fontsize=10)
+figure.supylabel("reflectance", fontsize=10);
 
 # %% [markdown]
 # The line is the patch in the middle, the band around it holds 80 % of the patches. Some classes
@@ -149,9 +149,10 @@ some = [images[name][1] for name in ("AnnualCrop", "Forest", "Industrial", "Resi
 for row, (combination, meaning) in zip(panels, combinations.items()):
     bands = image_functions.BAND_COMBINATIONS[combination]
     positions = [image_functions.BANDS_MS.index(name) for name in bands]
-    for axes, file in zip(row, some):
-        pixels = image_functions.read_patch(file)[..., positions].astype(float)
-        axes.imshow(np.clip(pixels / np.percentile(pixels, 99.5, axis=(0, 1)), 0, 1))
+    pixels = np.array([image_functions.read_patch(file)[..., positions] for file in some])
+    low, high = np.percentile(pixels, (1, 99), axis=(0, 1, 2))
+    for axes, picture in zip(row, np.clip((pixels - low) / (high - low), 0, 1)):
+        axes.imshow(picture)
         axes.axis("off")
     row[0].set_title(f"{', '.join(bands)}: {meaning}", fontsize=10, loc="left")
 
@@ -160,8 +161,8 @@ for row, (combination, meaning) in zip(panels, combinations.items()):
 #
 # A field is the same field when it is turned. So each time a patch is shown to the network, it is
 # changed a little, and the network sees thousands of patches more than there are. `augment_patches`
-# does that with whole arrays of patches. First a quarter of the ways: mirrored, and turned by any
-# angle. What comes in from beyond the border is the mirror image of the patch.
+# does that with whole arrays of patches: it mirrors them, turns them by any angle, changes their light.
+# When a patch is turned, its mirror image comes in from beyond the border.
 
 # %%
 patches = image_functions.read_patch(images["Highway"][2])[np.newaxis]

@@ -1,0 +1,168 @@
+# %% [markdown]
+# # Train a network from scratch
+#
+# This notebook runs step 5, [`05_train_ms_from_scratch.py`](../05_train_ms_from_scratch.py): a network
+# that knows nothing learns to tell ten classes of land use from patches of 13 bands. We
+#
+# 1. get patches and split them into a training and a validation part,
+# 2. look at the recipe and train,
+# 3. look at how the learning went, and at what is still confused.
+#
+# Everything is done by the scripts of this repository. A script is a module with constants: we set
+# them and call its `main()`.
+
+# %%
+# In Colab, run these lines first (remove the #). This was not tried in Colab.
+# # !git clone https://github.com/OWNER/REPOSITORY landuse-repository  # put its address here
+# # %cd landuse-repository
+# # !apt-get install -q -y libgdal-dev
+# # !pip install -q -r requirements.txt "gdal[numpy]==$(gdal-config --version).*"
+
+# %%
+import importlib
+import inspect
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is quiet
+
+# The repository: above this notebook, wherever Jupyter was started.
+start = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).resolve()
+ROOT = next(folder for folder in start.parents if (folder / "image_functions.py").is_file())
+os.chdir(ROOT)
+sys.path.append(str(ROOT))  # at its end: the standard library's statistics comes first
+
+from IPython.display import Code, Image, Markdown, display
+
+from landuse import command_line, model_files, reports
+
+# %% [markdown]
+# ## What to train
+#
+# The built-in sample needs no download, and a small network learns it in minutes without a GPU. For
+# the real thing change two constants: `DATASET = "EuroSAT_MS"` and `NETWORK = "DenseNet201"`.
+
+# %% tags=["parameters"]
+DATASET = "sample"  # or "EuroSAT_MS": 27,000 real patches; they are downloaded once (2.1 GB)
+NETWORK = "MobileNet"  # or "DenseNet201", "VGG16", "ResNet50": better, and slower
+EPOCHS = 12  # how often each training patch is shown
+BATCH_SIZE = 32  # patches per step
+PATH_TO_DATA = "data"  # patches lie here, or are put here
+PATH_TO_RUNS = "runs"  # models go there
+SAMPLE_PATCHES_PER_CLASS = 200  # of the sample; another number needs another PATH_TO_DATA
+
+# %% [markdown]
+# ## Steps 0 and 1: patches, and the split
+#
+# A network is always right about patches that it knows by heart. So it is measured on others: three
+# in ten patches of each class are held back for validation.
+
+# %%
+get_data = importlib.import_module("00_get_data")  # a name with a number: no import statement
+get_data.DATASET = DATASET
+get_data.PATH_TO_DATA = PATH_TO_DATA
+get_data.SAMPLE_PATCHES_PER_CLASS = SAMPLE_PATCHES_PER_CLASS
+get_data.main()
+
+# %%
+folder = Path(PATH_TO_DATA) / DATASET
+split = importlib.import_module("01_split_data_to_train_and_validation")
+split.PATH_TO_ALL_IMAGES = str(folder / "EuroSAT_MS" if DATASET == "sample" else folder)
+split.PATH_TO_SPLIT_DATASETS = str(
+    folder / "split_MS" if DATASET == "sample" else Path(PATH_TO_DATA) / "split_MS"
+)
+split.main()
+
+# %% [markdown]
+# ## Step 5: the recipe
+#
+# This is what the script does. Its sections carry the numbers of the talk that this repository
+# follows. Nothing is frozen here: all weights start at random and learn together.
+
+# %%
+train = importlib.import_module("05_train_ms_from_scratch")
+Code(inspect.getsource(train.main), language="python")
+
+# %% [markdown]
+# Each constant of the script can be set. These are its defaults:
+
+# %%
+for name, value in command_line.constants(vars(train)).items():
+    print(f"{name} = {value!r}")
+
+# %% [markdown]
+# ## Training
+#
+# `accuracy` and `loss` are those of the training patches (augmented, and with dropout), `val_accuracy`
+# and `val_loss` those of the validation patches. After each epoch all is saved. If you stop here and
+# run this cell again, it goes on; if it has finished before, it says so.
+
+# %%
+train.PATH_TO_SPLIT_DATASETS = split.PATH_TO_SPLIT_DATASETS
+train.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_{{network}}_{DATASET}"
+train.NETWORK = NETWORK
+train.EPOCHS = EPOCHS
+train.BATCH_SIZE = BATCH_SIZE
+train.main()
+
+# %% [markdown]
+# ## Learning curves
+#
+# Both curves should rise and stay together. When the training goes on rising and the validation
+# does not, the network learns its patches by heart: more patches or more augmentation help. When
+# both are low, more epochs or a larger network help.
+
+# %%
+run = Path(train.PATH_TO_RUN.format(network=NETWORK))
+reports.draw_learning_curves(run / "history.csv")
+
+# %% [markdown]
+# ## What the model knows about itself
+#
+# The model file carries all that a map needs: the classes and bands in their order, the unit of the
+# pixels, the statistics of the training patches. The normalisation is its first layer, so it takes
+# raw pixels.
+
+# %%
+record = model_files.read_record(run / "model.keras")
+for name in ("network", "class_names", "band_names", "units", "patch_size", "results"):
+    print(f"{name}: {record[name]}")
+
+# %% [markdown]
+# ## Step 7: what is right, and what is confused
+#
+# Step 7 measures a saved model on any folder of labelled patches; here, on the validation part.
+
+# %%
+evaluate = importlib.import_module("07_evaluate_model")
+evaluate.PATH_TO_MODEL = str(run / "model.keras")
+evaluate.PATH_TO_IMAGES = f"{split.PATH_TO_SPLIT_DATASETS}/validation"
+evaluate.PATH_TO_REPORT = str(run / "evaluation")
+evaluate.main()
+
+# %% [markdown]
+# Each row of the confusion matrix is a true class. Right answers stand on the diagonal.
+
+# %%
+display(Image(f"{evaluate.PATH_TO_REPORT}/confusion_matrix.png", width=700))
+
+# %% [markdown]
+# These are the patches about which the network was most sure and wrong. Often one understands it.
+
+# %%
+display(Image(f"{evaluate.PATH_TO_REPORT}/worst_confusions.png", width=700))
+
+# %% [markdown]
+# The report in words, with intervals that hold 95 % of what chance does:
+
+# %%
+display(Markdown(filename=f"{evaluate.PATH_TO_REPORT}/report.md"))
+
+# %% [markdown]
+# ## Go on
+#
+# [Classify_a_scene](Classify_a_scene.ipynb) makes a map with this model.
+# [Transfer_learning](Transfer_learning.ipynb) starts from a network that has learned before.
+# Mind that neighbouring patches of EuroSAT look alike: a random split flatters. `SPLIT = "geographic"`
+# in step 1 cuts by place.
