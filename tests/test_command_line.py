@@ -277,3 +277,74 @@ def test_reader_that_goes_away_is_no_error(script, tmp_path, repository):
 def test_path_that_the_terminal_cannot_show_does_not_end_the_run(script):
     answer = script(body="print('M\\u00fcnchen')", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert (answer.returncode, answer.stdout) == (0, "M\\xfcnchen\n")
+
+
+# The same in this process
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch):
+    """Run a main function with the constants of SCRIPT, as a script would."""
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    namespace = {"__name__": "step", "__file__": str(path)}
+    exec(compile(SCRIPT, str(path), "exec", dont_inherit=True), namespace)
+
+    def run(main, *words):
+        monkeypatch.setattr(sys, "argv", ["script.py", *words])
+        command_line.run(main, namespace)
+        return namespace
+
+    return run
+
+
+def test_run_sets_the_constants_and_calls_main(run_here):
+    calls = []
+    namespace = run_here(lambda: calls.append(1), "--batch-size", "3", "--bounds", "1,2,3,4")
+    assert calls == [1]
+    assert (namespace["BATCH_SIZE"], namespace["BOUNDS"]) == (3, (1, 2, 3, 4))
+
+
+def test_run_shows_help_instead_of_calling_main(run_here, capsys):
+    run_here(lambda: 1 / 0, "--help")
+    out = capsys.readouterr().out
+    assert out.startswith("Show the settings.")
+    assert "--learning-rate\n        step of the optimiser, in the first phase" in out
+    assert "--sizes\n        default: 1 2" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (ValueError("the folder\n  is empty"), 2, "error: the folder is empty\n"),
+        (
+            OSError(28, "No space left on device", "a.tif"),
+            2,
+            "error: a.tif: No space left on device\n",
+        ),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_run_ends_with_status_and_message(run_here, capsys, monkeypatch, error, status, message):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        run_here(main)
+    assert ended.value.code == status
+    assert capsys.readouterr().err == message
+    if status == 2:
+        monkeypatch.setenv(command_line.TRACEBACK_VARIABLE, "1")
+        with pytest.raises(SystemExit):
+            run_here(main)
+        assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyError, RuntimeError])
+def test_run_lets_faults_of_the_program_through(run_here, error):
+    def main():
+        raise error
+
+    with pytest.raises(error):
+        run_here(main)
