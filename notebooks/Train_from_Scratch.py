@@ -33,19 +33,19 @@ ROOT = next(folder for folder in start.parents if (folder / "image_functions.py"
 os.chdir(ROOT)
 sys.path.append(str(ROOT))  # at its end: the standard library's statistics comes first
 
-from IPython.display import Code, Image, Markdown, display
+from IPython.display import Code, Image, display
 
-from landuse import command_line, model_files, reports
+from landuse import command_line, files, model_files, reports
 
 # %% [markdown]
 # ## What to train
 #
-# The built-in sample needs no download, and a small network learns it in minutes without a GPU. For
-# the real thing change two constants: `DATASET = "EuroSAT_MS"` and `NETWORK = "DenseNet201"`.
+# The built-in sample needs no download, and a network learns it in minutes without a GPU. For the real
+# thing change one constant: `DATASET = "EuroSAT_MS"` (and have patience, or a GPU).
 
 # %% tags=["parameters"]
 DATASET = "sample"  # or "EuroSAT_MS": 27,000 real patches; they are downloaded once (2.1 GB)
-NETWORK = "MobileNet"  # or "DenseNet201", "VGG16", "ResNet50": better, and slower
+NETWORK = "ResNet50"  # or "DenseNet201", "VGG16", or any other of keras.applications
 EPOCHS = 12  # how often each training patch is shown
 BATCH_SIZE = 32  # patches per step
 PATH_TO_DATA = "data"  # patches lie here, or are put here
@@ -126,38 +126,40 @@ reports.draw_learning_curves(run / "history.csv")
 
 # %%
 record = model_files.read_record(run / "model.keras")
-for name in ("network", "class_names", "band_names", "units", "patch_size", "results"):
+for name in ("network", "class_names", "band_names", "units", "patch_size"):
     print(f"{name}: {record[name]}")
 
 # %% [markdown]
-# ## Step 7: what is right, and what is confused
+# ## What is right, and what is confused
 #
-# Step 7 measures a saved model on any folder of labelled patches; here, on the validation part.
+# At its end the training wrote a report on the validation part: it lies in the run folder.
+# (Step 7, [`07_evaluate_model.py`](../07_evaluate_model.py), writes the same for any model and any
+# folder of labelled patches.) Each row of the confusion matrix is a true class. Right answers stand on
+# the diagonal.
 
 # %%
-evaluate = importlib.import_module("07_evaluate_model")
-evaluate.PATH_TO_MODEL = str(run / "model.keras")
-evaluate.PATH_TO_IMAGES = f"{split.PATH_TO_SPLIT_DATASETS}/validation"
-evaluate.PATH_TO_REPORT = str(run / "evaluation")
-evaluate.main()
-
-# %% [markdown]
-# Each row of the confusion matrix is a true class. Right answers stand on the diagonal.
-
-# %%
-display(Image(f"{evaluate.PATH_TO_REPORT}/confusion_matrix.png", width=700))
+display(Image(run / "confusion_matrix.png", width=700))
 
 # %% [markdown]
 # These are the patches about which the network was most sure and wrong. Often one understands it.
 
 # %%
-display(Image(f"{evaluate.PATH_TO_REPORT}/worst_confusions.png", width=700))
+display(Image(run / "worst_confusions.png", width=700))
 
 # %% [markdown]
-# The report in words, with intervals that hold 95 % of what chance does:
+# Is the network as sure as it is right? Where the bars end below the line, it is too sure.
 
 # %%
-display(Markdown(filename=f"{evaluate.PATH_TO_REPORT}/report.md"))
+display(Image(run / "reliability.png", width=400))
+
+# %% [markdown]
+# The numbers, with intervals that hold 95 % of what chance does:
+
+# %%
+report = files.read_json(run / "report.json")
+for name in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
+    value = report[name]
+    print(f"{name:18} {value['value']:.3f}   ({value['low']:.3f} to {value['high']:.3f})")
 
 # %% [markdown]
 # ## Go on

@@ -1,0 +1,201 @@
+# %% [markdown]
+# # Transfer learning
+#
+# A network that has learned one thing learns the next one faster. This notebook runs step 2,
+# [`02_train_rgb_finetuning.py`](../02_train_rgb_finetuning.py): it takes a network with what it has
+# learned, puts a new top on it, and goes on with few patches of *new* classes. We
+#
+# 1. put aside five classes as old, and a handful of patches of five others as new,
+# 2. let a network learn the old classes (or take ImageNet weights, if you have a network connection),
+# 3. fine-tune it on the new ones,
+# 4. compare with a network that learns the new ones from nothing.
+#
+# That is just what you would do with a few patches of your own classes.
+
+# %%
+# In Colab, run these lines first (remove the #). This was not tried in Colab.
+# # !git clone https://github.com/OWNER/REPOSITORY landuse-repository  # put its address here
+# # %cd landuse-repository
+# # !apt-get install -q -y libgdal-dev
+# # !pip install -q -r requirements.txt "gdal[numpy]==$(gdal-config --version).*"
+
+# %%
+import importlib
+import inspect
+import os
+import shutil
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is quiet
+
+# The repository: above this notebook, wherever Jupyter was started.
+start = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).resolve()
+ROOT = next(folder for folder in start.parents if (folder / "image_functions.py").is_file())
+os.chdir(ROOT)
+sys.path.append(str(ROOT))  # at its end: the standard library's statistics comes first
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Code, Image, display
+
+import image_functions
+from landuse import datasets, files, reports
+
+# %% [markdown]
+# ## What to train
+#
+# `WEIGHTS = None` works without a network: step 3 first trains what step 2 then starts from. With
+# `WEIGHTS = "imagenet"`, Keras downloads weights that were learned on a million photographs. The path
+# of any `model.keras` of yours is fine, too.
+
+# %% tags=["parameters"]
+DATASET = "sample"  # or "EuroSAT_RGB": 27,000 real patches; they are downloaded once (95 MB)
+WEIGHTS = None  # or "imagenet", or the path of a model.keras; None: first train one (step 3)
+NETWORK = "ResNet50"  # or "DenseNet201", "VGG16"
+NEW_CLASSES = ["AnnualCrop", "Forest", "Highway", "PermanentCrop", "Residential"]
+NEW_PATCHES = 20  # to train with, of each new class; four times as many are to validate
+EPOCHS_OLD = 12  # of the training on the old classes
+EPOCHS_TOP = 8  # of fine-tuning: only the new top learns
+EPOCHS = 12  # of fine-tuning: all but the first block learns
+BATCH_SIZE = 20  # patches per step
+PATH_TO_DATA = "data"  # patches lie here, or are put here
+PATH_TO_RUNS = "runs"  # models go there
+SAMPLE_PATCHES_PER_CLASS = 200  # of the sample; another number needs another PATH_TO_DATA
+
+# %% [markdown]
+# ## Old classes and new ones
+#
+# Step 0 gets the patches. Then we copy them to two folders of classes, as one would put together data
+# of one's own: one folder per class, nothing else.
+
+# %%
+get_data = importlib.import_module("00_get_data")  # a name with a number: no import statement
+get_data.DATASET = DATASET
+get_data.PATH_TO_DATA = PATH_TO_DATA
+get_data.SAMPLE_PATCHES_PER_CLASS = SAMPLE_PATCHES_PER_CLASS
+get_data.main()
+
+# %%
+folder = Path(PATH_TO_DATA) / DATASET
+images = datasets.find_images(folder / "EuroSAT_RGB" if DATASET == "sample" else folder)
+work = Path(PATH_TO_DATA) / f"notebook_transfer_{DATASET}"
+for name, members in images.items():
+    kind, some = ("new", members[: 5 * NEW_PATCHES]) if name in NEW_CLASSES else ("old", members)
+    (work / kind / name).mkdir(parents=True, exist_ok=True)
+    for file in some:
+        shutil.copy(file, work / kind / name)
+
+# %% [markdown]
+# Step 1 splits both. Of the new patches only one in five is for training.
+
+# %%
+split = importlib.import_module("01_split_data_to_train_and_validation")
+for kind, fraction in (("old", 0.3), ("new", 0.8)):
+    split.PATH_TO_ALL_IMAGES = str(work / kind)
+    split.PATH_TO_SPLIT_DATASETS = str(work / f"split_{kind}")
+    split.FRACTION_VALIDATION = fraction
+    split.main()
+
+# %% [markdown]
+# These few are all that the network will see of the new classes:
+
+# %%
+few = datasets.find_images(work / "split_new" / "train")
+figure, panels = plt.subplots(len(few), 10, figsize=(10, 5.4), dpi=72, layout="constrained")
+for row, (name, members) in zip(panels, few.items()):
+    for axes, file in zip(row, members):
+        axes.imshow(image_functions.read_patch(file))
+    row[0].text(-8, 32, name, ha="right", va="center", fontsize=10)
+for axes in panels.flat:
+    axes.axis("off")
+
+# %% [markdown]
+# ## A network that has learned something
+#
+# Step 3 trains from scratch, on the old classes. With ImageNet weights this is not needed.
+
+# %%
+from_scratch = importlib.import_module("03_train_rgb_from_scratch")
+from_scratch.NETWORK = NETWORK
+from_scratch.BATCH_SIZE = BATCH_SIZE
+if WEIGHTS is None:
+    from_scratch.PATH_TO_SPLIT_DATASETS = str(work / "split_old")
+    from_scratch.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_transfer_old_{NETWORK}_{DATASET}"
+    from_scratch.EPOCHS = EPOCHS_OLD
+    from_scratch.main()
+    WEIGHTS = f"{from_scratch.PATH_TO_RUN}/model.keras"
+
+# %% [markdown]
+# ## Step 2: the recipe
+#
+# The eight steps of the talk. First the network is frozen and only the new top learns: its weights
+# are random, and what they send back would spoil what the network knows. Then all but the first block
+# is set free and learns on, slowly. The first block sees edges and colours, which are the same
+# everywhere. Normalisation layers keep their averages all the time.
+
+# %%
+fine_tune = importlib.import_module("02_train_rgb_finetuning")
+Code(inspect.getsource(fine_tune.main), language="python")
+
+# %%
+fine_tune.PATH_TO_SPLIT_DATASETS = str(work / "split_new")
+fine_tune.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_transfer_new_{NETWORK}_{DATASET}"
+fine_tune.NETWORK = NETWORK
+fine_tune.WEIGHTS = WEIGHTS
+fine_tune.EPOCHS_TOP = EPOCHS_TOP
+fine_tune.EPOCHS = EPOCHS
+fine_tune.BATCH_SIZE = BATCH_SIZE
+fine_tune.main()
+
+# %% [markdown]
+# The dotted line in the learning curves is where the network was set free.
+
+# %%
+reports.draw_learning_curves(f"{fine_tune.PATH_TO_RUN}/history.csv")
+
+# %% [markdown]
+# ## From nothing, for comparison
+#
+# The same network, the same few patches, as many epochs, but random weights.
+
+# %%
+from_scratch.PATH_TO_SPLIT_DATASETS = str(work / "split_new")
+from_scratch.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_transfer_nothing_{NETWORK}_{DATASET}"
+from_scratch.EPOCHS = EPOCHS_TOP + EPOCHS
+from_scratch.main()
+
+# %%
+figure, axes = plt.subplots(figsize=(7, 3.6), dpi=80, layout="constrained")
+runs = {"fine-tuned": fine_tune.PATH_TO_RUN, "from scratch": from_scratch.PATH_TO_RUN}
+for name, run in runs.items():
+    accuracy = 100 * reports.history_columns(f"{run}/history.csv")["val_accuracy"]
+    axes.plot(np.arange(1, 1 + len(accuracy)), accuracy, marker="o", markersize=3.5, label=name)
+axes.set(xlabel="epoch", ylabel="validation accuracy in %", ylim=(0, 101))
+axes.axhline(100 / len(few), color="0.6", linestyle=":", label="guessing")
+axes.spines[["top", "right"]].set_visible(False)
+axes.legend(frameon=False);
+
+# %%
+for name, run in runs.items():
+    value = files.read_json(f"{run}/report.json")["accuracy"]
+    low, middle, high = (100 * value[key] for key in ("low", "value", "high"))
+    print(f"{name:13} {middle:.1f} % of the validation patches are right ({low:.1f} to {high:.1f})")
+
+# %% [markdown]
+# The numbers in brackets hold 95 % of what chance does to so many patches. One training is one draw:
+# with another seed both would come out a little different.
+#
+# ## What is confused
+#
+# Each row is a true class of the fine-tuned network's validation patches.
+
+# %%
+display(Image(f"{fine_tune.PATH_TO_RUN}/confusion_matrix.png", width=480))
+
+# %% [markdown]
+# ## Go on
+#
+# Step 4 does the same with 13 bands: [`04_train_ms_finetuning.py`](../04_train_ms_finetuning.py) mixes
+# them to three, [the alternative](../04_train_ms_finetuning_alternative.py) makes the first layer of
+# the network take all of them. [Classify_a_scene](Classify_a_scene.ipynb) makes a map.
