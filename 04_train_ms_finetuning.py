@@ -13,7 +13,7 @@ Run      python 04_train_ms_finetuning.py --network VGG16 --weights imagenet
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
-from landuse import command_line
+from landuse import command_line, datasets
 
 # Paths
 PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by step 01
@@ -60,6 +60,7 @@ SEED = 42  # of weights, order and augmentation
 
 def main() -> None:
     """Fine-tune a network on multispectral patches."""
+    datasets.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
     from landuse import model_files, networks, reports, training
@@ -67,7 +68,7 @@ def main() -> None:
     keras.utils.set_random_seed(SEED)
     settings = command_line.constants(globals())
     networks.check_fine_tuning(NETWORK, EPOCHS)
-    with training.open_run(PATH_TO_RUN.format(network=NETWORK), settings) as run:
+    with training.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
         if run.is_finished():
             return
         training.set_precision(PRECISION)

@@ -10,7 +10,7 @@ Run      python 05_train_ms_from_scratch.py --network VGG16 --epochs 30
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
-from landuse import command_line
+from landuse import command_line, datasets
 
 # Paths
 PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by step 01
@@ -54,6 +54,7 @@ SEED = 42  # of weights, order and augmentation
 
 def main() -> None:
     """Train a new network on multispectral patches."""
+    datasets.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
     from landuse import networks, reports, training
@@ -61,7 +62,7 @@ def main() -> None:
     keras.utils.set_random_seed(SEED)
     settings = command_line.constants(globals())
     rate = LEARNING_RATE or networks.network(NETWORK).learning_rate
-    with training.open_run(PATH_TO_RUN.format(network=NETWORK), settings) as run:
+    with training.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
         if run.is_finished():
             return
         training.set_precision(PRECISION)

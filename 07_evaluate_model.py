@@ -39,13 +39,14 @@ SEED = 0  # of the bootstrap that gives the intervals of F1 and kappa
 
 def main() -> None:
     """Classify the images, compare with their folders, write the report."""
-    from landuse import reports
-
     if BATCH_SIZE < 1:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
     record = model_files.read_record(PATH_TO_MODEL)
     images = datasets.find_images(PATH_TO_IMAGES, least_classes=1)
     check_classes(images, record["class_names"])
+
+    from landuse import reports
+
     reports.make_folder(PATH_TO_REPORT)
     everything = [image for members in images.values() for image in members]
     patches, files = datasets.open_good_patches(

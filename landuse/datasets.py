@@ -600,10 +600,17 @@ def band_names_of(band_count: int) -> tuple[str, ...]:
 
 
 def _band_positions(
-    band_count: int, band_names: Sequence[str] | None, path: Path
+    band_count: int, band_names: Sequence[str] | None, path: Path, is_photo: bool = False
 ) -> list[int] | None:
     """Which bands of a file are wanted; None: all of them, in their order."""
-    if band_names is None or band_count == len(band_names):
+    if band_names is None:
+        return None
+    if is_photo and not set(band_names) <= set(image_functions.BANDS_RGB):
+        raise ValueError(
+            f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(band_names)}: "
+            "give multispectral images"
+        )
+    if band_count == len(band_names):
         return None
     order = band_names_of(band_count)
     lacking = [name for name in band_names if name not in order]
@@ -623,7 +630,8 @@ def _decode(path: Path, band_names: Sequence[str] | None) -> NDArray[Any] | str:
         if patch.shape[:2] != (size, size):
             found = f"{patch.shape[0]}x{patch.shape[1]}"
             return f"{path}: is {found} px, expected {size}x{size}"
-        positions = _band_positions(patch.shape[2], band_names, path)
+        is_photo = patch.dtype == np.uint8 and patch.shape[2] == len(image_functions.BANDS_RGB)
+        positions = _band_positions(patch.shape[2], band_names, path, is_photo)
     except (ValueError, OSError) as error:
         return str(error)
     return patch if positions is None else np.ascontiguousarray(patch[:, :, positions])
@@ -847,6 +855,18 @@ def open_patches(
     return open_good_patches(files, band_names, cache, skip_bad)[0]
 
 
+def check_split(
+    path_to_split: str | os.PathLike[str], parts: Sequence[str] = ("train", "validation")
+) -> None:
+    """Raise FileNotFoundError when a folder is no split, or lacks one of these parts."""
+    folder = Path(path_to_split)
+    for wanted in dict.fromkeys((folder, *(folder / part for part in parts))):
+        if not wanted.is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {wanted}; split the images with step 01 first"
+            )
+
+
 def load_part(
     path_to_split: str | os.PathLike[str],
     part: str,
@@ -872,11 +892,7 @@ def load_part(
     files : list of N paths
     """
     folder = Path(path_to_split)
-    for wanted in dict.fromkeys((folder, folder / "train", folder / part)):
-        if not wanted.is_dir():
-            raise FileNotFoundError(
-                f"there is no folder {wanted}; split the images with step 01 first"
-            )
+    check_split(folder, ("train", part))
     training = find_images(folder / "train")
     class_names = list(training)
     images = training if part == "train" else find_images(folder / part, least_classes=1)

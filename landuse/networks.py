@@ -160,7 +160,8 @@ def check_fine_tuning(name: str, epochs: int) -> None:
     epochs : int
         Those in which all but the first block learns; 0: only what is around the network does.
     """
-    if epochs and not network(name).first_block_ends:
+    known = network(name)
+    if epochs and not known.first_block_ends:
         raise ValueError(
             f"it is not known where the first block of {name} ends: fine-tune one of "
             f"{', '.join(NETWORKS)}, or keep the whole network frozen (EPOCHS = 0)"

@@ -37,6 +37,9 @@ AUGMENTATION = (
     "contrast_range",
     "mixup",
 )
+OPTIMIZERS = ("AdamW", "SGD")
+SCHEDULES = ("cosine", "one_cycle", "constant")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
 _STATE = "state.npz"
 _SETTINGS = "settings.json"
@@ -267,8 +270,21 @@ def _select_bands(statistics: Any, band_names: Sequence[str]) -> Any:
     return select(statistics)
 
 
+def _check_band_names(bands: Sequence[str]) -> None:
+    unknown = [name for name in bands if name not in image_functions.BANDS_MS]
+    if unknown or not bands:
+        raise ValueError(
+            f"BANDS = {list(bands)}: {', '.join(unknown) or 'nothing'} is no band of Sentinel-2, "
+            f"which has {', '.join(image_functions.BANDS_MS)}"
+        )
+    twice = [name for name in image_functions.BANDS_MS if list(bands).count(name) > 1]
+    if twice:
+        raise ValueError(f"BANDS names {', '.join(twice)} twice")
+
+
 def _band_names(bands: str | Sequence[str]) -> list[str]:
     if not isinstance(bands, str):
+        _check_band_names(bands)
         return list(bands)
     if bands in image_functions.BAND_COMBINATIONS:
         return list(image_functions.BAND_COMBINATIONS[bands])
@@ -308,9 +324,7 @@ def set_precision(precision: str) -> str:
         "float32", "mixed_bfloat16", "mixed_float16", or "auto": bfloat16 where the processor or
         the GPU computes with it, float16 on older GPUs, else float32.
     """
-    known = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-    if precision not in known:
-        raise ValueError(f"PRECISION = {precision!r}: expected one of {', '.join(known)}")
+    check_choice("PRECISION", precision, PRECISIONS)
     chosen = _best_precision() if precision == "auto" else precision
     keras.config.set_dtype_policy(chosen)
     return chosen
@@ -360,8 +374,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, kind: str, peak: float, steps: int, warmup_steps: int) -> None:
-        if kind not in ("cosine", "one_cycle", "constant"):
-            raise ValueError(f"SCHEDULE = {kind!r}: expected 'cosine', 'one_cycle' or 'constant'")
+        check_choice("SCHEDULE", kind, SCHEDULES)
         self.kind = kind
         self.peak = peak
         self.steps = steps
@@ -416,6 +429,7 @@ def make_optimizer(
     average_weights : bool
         Also keep an exponential moving average of the weights over about 1000 steps.
     """
+    check_choice("OPTIMIZER", name, OPTIMIZERS)
     options: dict[str, Any] = {
         "learning_rate": learning_rate,
         "weight_decay": weight_decay or None,
@@ -426,10 +440,8 @@ def make_optimizer(
     if name == "AdamW":
         options["weight_decay"] = weight_decay
         optimizer = keras.optimizers.AdamW(**options)
-    elif name == "SGD":
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
     else:
-        raise ValueError(f"OPTIMIZER = {name!r}: expected 'AdamW' or 'SGD'")
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -723,6 +735,64 @@ def _images_digest(data: Data) -> str:
     return digest.hexdigest()[:16]
 
 
+_LEAST = {
+    "BATCH_SIZE": 1,
+    "EPOCHS": 0,
+    "EPOCHS_TOP": 0,
+    "PATIENCE": 1,
+    "MOSAIC": 1,
+    "WORKERS": 1,
+    "SEED": 0,
+    "WARMUP_EPOCHS": 0,
+    "WEIGHT_DECAY": 0,
+    "CLIP_NORM": 0,
+    "ROTATION_RANGE": 0,
+    "MIXUP": 0,
+}
+_SHARES = ("DROPOUT", "LABEL_SMOOTHING", "BRIGHTNESS_RANGE", "CONTRAST_RANGE")
+_RATES = ("LEARNING_RATE", "LEARNING_RATE_TOP")
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise a ValueError, before any work, for constants that nothing can be trained with.
+
+    Parameters
+    ----------
+    settings : mapping
+        Constants of a training script by their names; those that are missing are not checked.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name, least in _LEAST.items():
+        if given.get(name, least) < least:
+            raise ValueError(f"{name} must be {least} or more, not {given[name]}")
+    epochs = {name: given[name] for name in ("EPOCHS_TOP", "EPOCHS") if name in given}
+    if epochs and not any(epochs.values()):
+        raise ValueError(f"nothing would be trained: {' and '.join(epochs)} must not be 0")
+    for name in _SHARES:
+        if not 0 <= given.get(name, 0) < 1:
+            raise ValueError(f"{name} must be 0 or more and below 1, not {given[name]}")
+    for name in _RATES:
+        if given.get(name, 1) <= 0:
+            raise ValueError(f"{name} must be above 0, not {given[name]}")
+    check_choice("OPTIMIZER", given.get("OPTIMIZER"), OPTIMIZERS)
+    check_choice("SCHEDULE", given.get("SCHEDULE"), SCHEDULES)
+    check_choice("PRECISION", given.get("PRECISION"), PRECISIONS)
+    if "BANDS" in given:
+        _band_names(given["BANDS"])
+    if given.get("BATCH_SIZE", 0) % given.get("MOSAIC", 1) ** 2:
+        raise ValueError(
+            f"BATCH_SIZE = {given['BATCH_SIZE']} is no multiple of the {given['MOSAIC'] ** 2} "
+            f"images of a mosaic (MOSAIC = {given['MOSAIC']})"
+        )
+
+
+def check_choice(name: str, value: Any, known: Sequence[str]) -> None:
+    """Raise a ValueError when a constant has a value that is not known; None is no value."""
+    if value is not None and value not in known:
+        listed = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
+        raise ValueError(f"{name} = {value!r}: expected {listed}")
+
+
 @contextlib.contextmanager
 def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     """Open a run folder, new or one to go on with, for this process alone.
@@ -740,6 +810,7 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     OSError
         If another process is using it.
     """
+    check_settings(settings)
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
