@@ -1,0 +1,406 @@
+"""The table of bad input: one row, one mistake that people make, and the answer they get.
+
+The paths are those of `bad_input_world`, in which every row runs. Nothing that is there may
+change; `may_appear` names what a row may add (patterns, relative to that folder).
+"""
+
+import shlex
+from dataclasses import dataclass
+
+GET = "00_get_data.py"
+SPLIT = "01_split_data_to_train_and_validation.py"
+STATISTICS = "statistics.py"
+TUNE_RGB = "02_train_rgb_finetuning.py"
+TRAIN_RGB = "03_train_rgb_from_scratch.py"
+TUNE_MS = "04_train_ms_finetuning.py"
+WIDEN = "04_train_ms_finetuning_alternative.py"
+TRAIN_MS = "05_train_ms_from_scratch.py"
+MAP = "06_classify_image.py"
+EVALUATE = "07_evaluate_model.py"
+
+CACHE = "*/.cache*"
+LOCKS = "*.lock"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A command line and its answer."""
+
+    script: str
+    wrong: str
+    command: str
+    message: str
+    may_appear: tuple[str, ...] = ()
+    process: bool = False  # in a process of its own, as a user would
+
+    @property
+    def words(self) -> list[str]:
+        """Flags and values."""
+        return shlex.split(self.command)
+
+
+def _get(wrong, command, message, may_appear=(), process=False):
+    return Row(GET, wrong, command, message, may_appear, process)
+
+
+def _split(wrong, command, message, images="images", process=False):
+    given = f"--path-to-all-images {images} --path-to-split-datasets new " if images else ""
+    return Row(SPLIT, wrong, given + command, message, (), process)
+
+
+def _statistics(wrong, split, message, may_appear=(), process=False):
+    command = f"--path-to-split-datasets {split}"
+    return Row(STATISTICS, wrong, command, message, may_appear, process)
+
+
+def _train(script, wrong, command, message, split=None, may_appear=(), process=False):
+    split = split or ("split_rgb" if "rgb" in script else "split_ms")
+    given = f"--path-to-split-datasets {split} --path-to-run run --network MobileNet "
+    given += "--batch-size 2 --precision float32 "
+    given += "" if script in (TRAIN_RGB, TRAIN_MS) else "--epochs 0 --weights None "
+    return Row(script, wrong, given + command, message, may_appear, process)
+
+
+def _map(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-image scenes/scene.tif --path-to-model models/model.keras "
+    given += "--path-to-label-image out/label.tif --path-to-prob-image out/probability.tif "
+    return Row(MAP, wrong, given + command, message, may_appear, process)
+
+
+def _evaluate(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-images split_ms/validation --path-to-model models/model.keras "
+    given += "--path-to-report report "
+    return Row(EVALUATE, wrong, given + command, message, may_appear, process)
+
+
+ROWS = [
+    # ---- 00
+    _get("unknown data set", "--dataset EuroSAT", "--dataset expects sample, EuroSAT_RGB or"),
+    _get("misspelt flag", "--datset sample", "unknown flag --datset: did you mean --dataset?"),
+    _get("value without a flag", "sample", "unexpected 'sample': every value follows its flag"),
+    _get("no patches", "--sample-patches-per-class 0", "must be at least 1", ("data*",)),
+    _get("half a patch", "--sample-patches-per-class 0.5", "expects a whole number, got '0.5'"),
+    _get("tiny scene", "--sample-scene-size 64", "must be at least 640"),
+    _get("negative seed", "--seed -1", "seed is -1; it must be at least 0"),
+    _get("data below a file", "--path-to-data letter.txt/data", "letter.txt", process=True),
+    _get(
+        "a folder of others",
+        "--path-to-data data_of_others",
+        "scene.tif is there and was not made as a part",
+    ),
+    _get(
+        "archive is an error page",
+        "--dataset EuroSAT_RGB --path-to-data data_wrong_zip",
+        "EuroSAT_RGB.zip is broken or another file: it has 13 bytes, expected 94,658,721",
+    ),
+    _get(
+        "data set with classes missing",
+        "--dataset EuroSAT_RGB --path-to-data data_incomplete",
+        "is not the whole EuroSAT",
+    ),
+    _get(
+        "no network",
+        "--dataset EuroSAT_RGB --path-to-data empty --retries 0",
+        "download that file with a browser, put it at",
+    ),
+    # ---- 01
+    _split(
+        "misspelt folder",
+        "--path-to-all-images image --path-to-split-datasets new",
+        "there is no folder image; did you mean images",
+        images="",
+        process=True,
+    ),
+    _split("missing folder", "", "there is no folder nowhere/at_all", images="nowhere/at_all"),
+    _split("empty folder", "", "empty holds no images", images="empty"),
+    _split("classes without images", "", "holds no images", images="empty_classes"),
+    _split("one class", "", "the images of only one class, Forest", images="one_class"),
+    _split("images directly in it", "", "has images directly in it", images="flat"),
+    _split("a file for a folder", "", "letter.txt is a file", images="letter.txt"),
+    _split("nothing to validate", "--fraction-validation 0", "FRACTION_VALIDATION = 0.0: expected"),
+    _split("nothing to train", "--fraction-validation 1", "FRACTION_VALIDATION = 1.0: expected"),
+    _split("percent for a share", "--fraction-validation 30", "FRACTION_VALIDATION = 30.0"),
+    _split("negative share", "--fraction-test -0.1", "FRACTION_TEST = -0.1: expected"),
+    _split("no number", "--fraction-test nan", "--fraction-test expects a number, got 'nan'"),
+    _split("decimal comma", "--fraction-validation 0,3", "expects a number, got '0,3'"),
+    _split("shares above 1", "--fraction-test 0.8", "leave nothing to train on"),
+    _split("unknown kind of split", "--split east", "expects random or geographic, got 'east'"),
+    _split("flag without a value", "--seed", "--seed needs a value: a whole number"),
+    _split("flag with one dash", "--seed 1 -split random", "flags have two dashes"),
+    _split("lists and a random split", "--path-to-split-lists lists/no_val", "needs SPLIT ="),
+    _split(
+        "lists that are not there",
+        "--split geographic --path-to-split-lists nowhere",
+        "PATH_TO_SPLIT_LISTS: there is no folder nowhere",
+    ),
+    _split(
+        "name in two lists",
+        "--split geographic --path-to-split-lists lists/overlapping",
+        "Forest_1 stands in the lists for train and validation",
+    ),
+    _split(
+        "list missing",
+        "--split geographic --path-to-split-lists lists/no_val",
+        "no list of names ending in val.txt",
+    ),
+    _split(
+        "list twice",
+        "--split geographic --path-to-split-lists lists/twice",
+        "has two lists for train; the second is b-train.txt",
+    ),
+    _split(
+        "list is no text",
+        "--split geographic --path-to-split-lists lists/binary",
+        "a-train.txt is not a text file of image names",
+    ),
+    _split(
+        "lists of other images",
+        "--split geographic --path-to-split-lists lists/of_others",
+        "no image in images is named in the train list",
+    ),
+    _split(
+        "no georeference", "--split geographic", "needs georeferenced GeoTIFFs", images="photos"
+    ),
+    _split("split inside the source", "--path-to-split-datasets images/new", "one contains the"),
+    _split("split around the source", "--path-to-split-datasets .", "one contains the other"),
+    _split("split is the source", "--path-to-split-datasets images/../images", "one contains"),
+    _split("no folder for the split", "--path-to-split-datasets a/b", "does not exist"),
+    _split("split below a file", "--path-to-split-datasets letter.txt/b", "is a file, not"),
+    _split("split is a file", "--path-to-split-datasets letter.txt", "letter.txt"),
+    _split(
+        "deleting what others made",
+        "--path-to-split-datasets photos --delete-old-path-to-split-datasets",
+        "photos was not made by this script",
+    ),
+    _split(
+        "deleting what others put in",
+        "--path-to-split-datasets split_with_a_letter --delete-old-path-to-split-datasets",
+        "holds what this script did not make (letter.txt) and is not deleted",
+    ),
+    _split(
+        "other settings into a split",
+        "--path-to-split-datasets split_ms --seed 7",
+        "holds a split with other settings: ",
+    ),
+    # ---- statistics
+    _statistics("missing split", "nowhere", "there is no folder nowhere; split the", process=True),
+    _statistics("no split", "not_a_split", "there is no folder not_a_split/train"),
+    _statistics("truncated patch", "split_ms_cut", "1 of 8 patches cannot be used: ", (CACHE,)),
+    _statistics("other size", "split_other_size", "is 65x64 px, expected 64x64", (CACHE,)),
+    _statistics("other bands", "split_other_bands", "has 4 bands of uint16, expected 13", (CACHE,)),
+    _statistics(
+        "folder in the way",
+        "split_statistics_in_the_way",
+        "cannot write the file split_statistics_in_the_way/statistics.json: there is a folder",
+        (CACHE,),
+    ),
+    Row(
+        STATISTICS,
+        "all patches truncated",
+        "--path-to-split-datasets split_all_cut --skip-bad-patches",
+        "none of 8 patches can be used",
+        (CACHE,),
+    ),
+    # ---- 02 to 05
+    *(
+        _train(script, "missing split", "", "there is no folder nowhere; split", "nowhere")
+        for script in (TUNE_RGB, TRAIN_RGB, TUNE_MS, WIDEN)
+    ),
+    _train(TRAIN_MS, "missing split", "", "there is no folder nowhere", "nowhere", process=True),
+    _train(TRAIN_MS, "no split", "", "no folder not_a_split/train", "not_a_split"),
+    _train(TRAIN_MS, "no validation part", "", "no_validation/validation", "split_no_validation"),
+    _train(TRAIN_RGB, "no such network", "--network VGG99", "Fully supported: VGG16, DenseNet201"),
+    _train(TRAIN_RGB, "network for larger images", "--network Xception", "no such network for"),
+    _train(TUNE_RGB, "no such network", "--network vgg16", "there is no such network"),
+    _train(
+        TUNE_RGB,
+        "fine-tuning what has no first block",
+        "--epochs 2",
+        "not known where the first block of MobileNet ends",
+    ),
+    _train(TRAIN_MS, "no such bands", "--bands NDVI", "BANDS = 'NDVI': expected one of RGB, SWIR"),
+    _train(TRAIN_MS, "no such band", "--bands B02 B13", "B13"),
+    _train(TRAIN_MS, "band twice", "--bands B02 B02", "B02 twice"),
+    _train(TRAIN_MS, "no such optimizer", "--optimizer Adadelta", "expected 'AdamW' or 'SGD'"),
+    _train(TRAIN_MS, "no such schedule", "--schedule linear", "SCHEDULE = 'linear': expected"),
+    _train(TRAIN_MS, "no such precision", "--precision half", "PRECISION = 'half': expected"),
+    _train(TRAIN_MS, "no epochs", "--epochs 0", "nothing would be trained: EPOCHS must not"),
+    _train(TUNE_MS, "negative epochs", "--epochs-top -1", "EPOCHS_TOP must be 0 or more, not -1"),
+    _train(WIDEN, "no epochs at all", "--epochs-top 0", "EPOCHS_TOP and EPOCHS must not be 0"),
+    _train(TRAIN_MS, "no batch", "--batch-size 0", "BATCH_SIZE must be 1 or more, not 0"),
+    _train(TRAIN_MS, "no patience", "--patience 0", "PATIENCE must be 1 or more, not 0"),
+    _train(TRAIN_MS, "dropout in percent", "--dropout 20", "DROPOUT must be"),
+    _train(TRAIN_MS, "rate of 0", "--learning-rate 0", "LEARNING_RATE must be above 0"),
+    _train(TRAIN_MS, "smoothing in percent", "--label-smoothing 10", "LABEL_SMOOTHING must be"),
+    _train(TRAIN_MS, "mosaic of 3 batches", "--mosaic 3", "multiple of"),
+    _train(
+        TRAIN_MS,
+        "larger batch than images",
+        "--batch-size 64",
+        "BATCH_SIZE = 64, but split_ms has only 8 images to train with: set BATCH_SIZE to 2",
+        may_appear=("run*", CACHE),
+    ),
+    _train(
+        TRAIN_MS,
+        "truncated TIFF",
+        "",
+        "cannot be read as an image (the file is truncated)",
+        "split_ms_cut",
+        may_appear=("run*", CACHE),
+    ),
+    _train(
+        TRAIN_RGB,
+        "truncated JPEG",
+        "",
+        "1 of 8 patches cannot be used: split_rgb_cut/train/River/",
+        "split_rgb_cut",
+        may_appear=("run*", CACHE),
+    ),
+    _train(
+        TRAIN_MS,
+        "photos for 13 bands",
+        "",
+        "is an 8-bit image of red, green and blue, expected B01, B02",
+        "split_rgb",
+        may_appear=("run*", CACHE),
+    ),
+    _train(
+        TRAIN_MS,
+        "photos for infrared bands",
+        "--bands SWIR",
+        "is an 8-bit image of red, green and blue, expected B12, B8A, B04: give multispectral",
+        "split_rgb",
+        may_appear=("run*", CACHE),
+    ),
+    _train(
+        TRAIN_MS,
+        "class without training",
+        "",
+        "has classes that split_other_class/train lacks: Volcano",
+        "split_other_class",
+        may_appear=("run*", CACHE),
+    ),
+    _train(TRAIN_MS, "run is a file", "--path-to-run letter.txt", "letter.txt is a file"),
+    _train(TRAIN_MS, "run below a file", "--path-to-run letter.txt/run", "letter.txt"),
+    _train(TRAIN_MS, "run folder of others", "--path-to-run run_of_others", "holds other files"),
+    _train(
+        TRAIN_MS,
+        "run with other settings",
+        "--path-to-run damaged_run",
+        "holds a run with other settings: ",
+    ),
+    _train(TUNE_RGB, "weights not there", "--weights no.h5", "no.h5", may_appear=("run*",)),
+    _train(
+        TUNE_RGB, "weights no HDF5", "--weights models/weights.h5", "weights.h5", None, ("run*",)
+    ),
+    _train(
+        TUNE_MS,
+        "model not there",
+        "--weights models/no.keras",
+        "there is no model models/no.keras",
+        may_appear=("run*",),
+    ),
+    _train(
+        WIDEN,
+        "model of another network",
+        "--network VGG16 --weights models/model.keras",
+        "is a model of MobileNet, not of VGG16",
+        may_appear=("run*",),
+    ),
+    # ---- 06
+    _map("scene not there", "--path-to-image no.tif", "no.tif does not exist", process=True),
+    _map("model not there", "--path-to-model no.keras", "there is no model no.keras"),
+    _map("model is a folder", "--path-to-model models/folder.keras", "there is no model"),
+    _map("model is a text", "--path-to-model models/text.keras", "is not a whole .keras file"),
+    _map("truncated model", "--path-to-model models/cut.keras", "is not a whole .keras file"),
+    _map("foreign model", "--path-to-model models/foreign.keras", "but not one of ours"),
+    _map("newer model", "--path-to-model models/newer.keras", "its record has the format 9"),
+    _map("no classes", "--path-to-model models/no_classes.keras", "has no 'class_names'"),
+    _map("unknown units", "--path-to-model models/units.keras", "units 'reflectance'"),
+    _map("no weights", "--path-to-model models/no_weights.keras", "has no model.weights.h5"),
+    _map("stride of 0", "--stride 0", "STRIDE must be 1 or more, not 0"),
+    _map("no batch", "--batch-size 0", "BATCH_SIZE must be 1 or more"),
+    _map("percent for a share", "--min-probability 50", "must lie between 0 and 1, not 50"),
+    _map("unknown method", "--method fast", "--method expects auto, windows or dense"),
+    _map("unknown type", "--probability-type uint16", "expects uint8 or float32"),
+    _map("dense without training", "--method dense", "METHOD = 'dense' is not possible"),
+    _map("same output twice", "--path-to-prob-image out/label.tif", "cannot both be written"),
+    _map("picture for a map", "--path-to-label-image out/a.png", "must end in .tif, not 'a.png'"),
+    _map("no folder", "--path-to-label-image no/a.tif", "does not exist; make it first"),
+    _map("below a file", "--path-to-prob-image letter.txt/a.tif", "letter.txt is a file"),
+    _map("output is a folder", "--path-to-label-image out/taken.tif", "there is a folder of that"),
+    _map("scene twice", "--path-to-image scenes/scene.tif scenes/scene.tif", "an image twice"),
+    _map(
+        "two scenes, one map",
+        "--path-to-image scenes/scene.tif scenes/second.tif",
+        "PATH_TO_LABEL_IMAGE must contain {product} for several scenes",
+    ),
+    _map(
+        "patches and scenes",
+        "--path-to-image scenes/scene.tif scenes/patch.tif",
+        "mixes patches and scenes",
+    ),
+    _map("scene under 64 px", "--path-to-image scenes/small.tif", "63x200 pixels, a scene has at"),
+    _map("four bands", "--path-to-image scenes/four.tif", "has 4 bands without names"),
+    _map("TCI", "--path-to-image scenes/T32TPP_TCI.tif", "is a true colour image (TCI)"),
+    _map("8-bit photo", "--path-to-image scenes/photo.tif", "is an 8-bit RGB image"),
+    _map("truncated GeoTIFF", "--path-to-image scenes/cut.tif", "cut.tif", process=True),
+    _map("noise", "--path-to-image scenes/noise.tif", "cannot be read as an image"),
+    _map("nothing in it", "--path-to-image scenes/zero.tif", "cannot be read as an image"),
+    _map("web service in disguise", "--path-to-image scenes/web.tif", "cannot be read as an image"),
+    _map("VRT with entities", "--path-to-image scenes/entities.vrt", "is no valid VRT"),
+    _map("text", "--path-to-image letter.txt", "cannot be read as an image"),
+    _map("folder without bands", "--path-to-image images", "is no Sentinel-2 product"),
+    _map("scene unlike the training data", "--path-to-image scenes/bright.tif --strict", "STRICT"),
+    _map("no nodata left", "--path-to-image scenes/nodata.tif --strict", "no valid pixel"),
+    _map("clouds without a mask", "--mask-clouds", "has no cloud mask"),
+    _map("offset in words", "--radiometric-offset none", "--radiometric-offset expects"),
+    _map("bounds elsewhere", "--bounds 0 0 10 10", "lie outside the scene"),
+    _map("bounds exchanged", "--bounds 9 9 0 0", "with left < right and bottom < top"),
+    _map("three bounds", "--bounds 1,2,3", "1,2,3"),
+    _map("area without polygons", "--bounds scenes/area.geojson", "area.geojson"),
+    _map("area elsewhere", "--bounds scenes/far.geojson", "outside the scene"),
+    _map("area is no vector file", "--bounds scenes/noise.tif", "noise.tif"),
+    _map("area not there", "--bounds no.geojson", "no.geojson"),
+    _map("band missing", "--path-to-image products/missing", "the file of band B05 is missing"),
+    _map("truncated JP2", "--path-to-image products/jp2_cut", "_B03.jp2: is truncated"),
+    _map("product without images", "--path-to-image products/no_granule", "has no GRANULE folder"),
+    _map("XML with entities", "--path-to-image products/bomb", "is no valid product metadata"),
+    _map("offset that is no number", "--path-to-image products/bad_offset", "the offset of B01 is"),
+    _map("L2A for 13 bands", "--path-to-image products/l2a", "Level-2A products have no band B10"),
+    _map("several granules", "--path-to-image products/old", "choose one with --granule"),
+    _map("no such granule", "--path-to-image products/old --granule 33U", "has no granule '33U'"),
+    _map("zip of photos", "--path-to-image products/photos.zip", "without a Sentinel-2 product"),
+    _map("truncated zip", "--path-to-image products/cut.zip", "is no complete zip"),
+    _map("bands of two zones", "--path-to-image products/two_zones", "warp one to the other"),
+    _map(
+        "8-bit patch for 13 bands",
+        "--path-to-image photos/Forest/Forest_1.jpg",
+        "has 3 bands of uint8, but the model needs B01, B02",
+    ),
+    _map(
+        "single band",
+        "--path-to-image products/two_zones/T32TPP_20180211T102141_B03.tif",
+        "is a single band",
+    ),
+    # ---- 07
+    _evaluate("model not there", "--path-to-model no.keras", "there is no model", process=True),
+    _evaluate("misspelt folder", "--path-to-images split_ms/validatoin", "did you mean split_ms/"),
+    _evaluate("images directly in it", "--path-to-images flat", "images directly in it"),
+    _evaluate("empty folder", "--path-to-images empty", "empty holds no images"),
+    _evaluate(
+        "other classes",
+        "--path-to-model models/other_classes.keras",
+        "has folders that are no classes of models/other_classes.keras: Forest, River",
+    ),
+    _evaluate("no batch", "--batch-size 0", "BATCH_SIZE must be 1 or more"),
+    _evaluate("report is a file", "--path-to-report letter.txt", "letter.txt"),
+    _evaluate("report below a file", "--path-to-report letter.txt/x", "letter.txt"),
+    _evaluate(
+        "photos for a model of DN",
+        "--path-to-images split_rgb/validation",
+        "is an 8-bit image of red, green and blue, expected B01, B02",
+        (CACHE,),
+    ),
+    _evaluate("truncated patch", "--path-to-images split_ms_cut/train", "1 of 8 patches", (CACHE,)),
+]

@@ -1,0 +1,224 @@
+"""A folder of good and bad files for the table of bad input; everything small, made in seconds."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from make_products import IDS, make_band_folder, make_safe, write_image
+from PIL import Image
+
+from image_functions import BANDS_MS, BANDS_RGB
+from landuse import datasets, rasters
+
+GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
+CLASSES = ("Forest", "River")
+WEB_SERVICE = """<GDAL_WMS><Service name="TMS"><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png
+</ServerUrl></Service><DataWindow><SizeX>640</SizeX><SizeY>640</SizeY></DataWindow></GDAL_WMS>"""
+ENTITIES = "".join(f'<!ENTITY b{i} "{f"&b{i - 1};" * 10}">' for i in range(1, 10))
+ENTITY_BOMB = f'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b0 "ha">{ENTITIES}]><a>&b9;</a>'
+
+
+def make_world(folder: Path) -> None:
+    """Write all that the rows of the table name."""
+    write_images(folder)
+    write_splits(folder)
+    write_lists(folder)
+    write_scenes(folder)
+    write_products(folder)
+    write_models(folder)
+    write_things_in_the_way(folder)
+
+
+def write_tif(path, rows=64, columns=64, bands=13, dtype=np.uint16, value=None):
+    rng = np.random.default_rng(len(path.name))
+    pixels = rng.integers(300, 3000, (rows, columns, bands)) if value is None else value
+    array = np.broadcast_to(pixels, (rows, columns, bands)).astype(dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rasters.write_geotiff(path, array, GEOTRANSFORM, "EPSG:32632", nodata=0)
+
+
+def write_jpg(path, size=64, mode="RGB"):
+    pixels = np.random.default_rng(len(path.name)).integers(0, 255, (size, size, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(path)
+
+
+def cut(path, share=0.5):
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def write_images(folder):
+    for name in CLASSES:
+        for number in range(6):
+            write_tif(folder / "images" / name / f"{name}_{number}.tif")
+            write_jpg(folder / "photos" / name / f"{name}_{number}.jpg")
+    (folder / "empty").mkdir()
+    (folder / "empty_classes" / "Forest").mkdir(parents=True)
+    (folder / "empty_classes" / "River").mkdir()
+    shutil.copytree(folder / "images" / "Forest", folder / "one_class" / "Forest")
+    shutil.copytree(folder / "images" / "Forest", folder / "flat")
+    (folder / "letter.txt").write_text("dear")
+
+
+def write_splits(folder):
+    """Good splits, and copies of them with a fault each."""
+    for name, source in (("split_ms", "images"), ("split_rgb", "photos")):
+        split = datasets.split_random(datasets.find_images(folder / source), 0.4)
+        settings = {"PATH_TO_ALL_IMAGES": source, "SPLIT": "random", "SEED": 42}
+        settings |= {"FRACTION_VALIDATION": 0.4, "FRACTION_TEST": 0.0}
+        datasets.make_split_folder(folder / name, split, settings)
+    for kind, suffix in (("ms", "tif"), ("rgb", "jpg")):
+        faulty = folder / f"split_{kind}_cut"
+        shutil.copytree(folder / f"split_{kind}", faulty)
+        cut(sorted(faulty.glob(f"train/River/*.{suffix}"))[0], 0.6)
+    copies = ("no_train", "no_validation", "other_class", "other_size", "other_bands", "all_cut")
+    for name in copies:
+        shutil.copytree(folder / "split_ms", folder / f"split_{name}")
+    shutil.rmtree(folder / "split_no_train" / "train")
+    shutil.rmtree(folder / "split_no_validation" / "validation")
+    unknown = folder / "split_other_class" / "validation"
+    (unknown / "River").rename(unknown / "Volcano")
+    write_tif(folder / "split_other_size" / "train" / "Forest" / "large.tif", rows=65)
+    write_tif(folder / "split_other_bands" / "train" / "Forest" / "four.tif", bands=4)
+    for path in (folder / "split_all_cut" / "train").rglob("*.tif"):
+        cut(path)
+    shutil.copytree(folder / "split_ms", folder / "split_statistics_in_the_way")
+    (folder / "split_statistics_in_the_way" / "statistics.json").mkdir()
+    shutil.copytree(folder / "split_ms", folder / "split_with_a_letter")
+    (folder / "split_with_a_letter" / "letter.txt").write_text("dear")
+    shutil.copytree(folder / "images", folder / "not_a_split")
+
+
+def write_lists(folder):
+    contents = {
+        "overlapping": {"a-train.txt": "Forest_1\nRiver_1", "a-val.txt": "Forest_1"},
+        "no_val": {"a-train.txt": "Forest_1\nRiver_1"},
+        "twice": {"a-train.txt": "Forest_1", "b-train.txt": "Forest_2", "a-val.txt": "River_1"},
+        "of_others": {"a-train.txt": "Desert_1\r\n", "a-val.txt": "Desert_2\r\n"},
+    }
+    for name, lists in contents.items():
+        for file, text in lists.items():
+            path = folder / "lists" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    (folder / "lists" / "binary").mkdir()
+    (folder / "lists" / "binary" / "a-train.txt").write_bytes(b"\xff\xfe\x00")
+
+
+def write_scenes(folder):
+    scenes = folder / "scenes"
+    write_tif(scenes / "scene.tif", 80, 90)
+    write_tif(scenes / "second.tif", 80, 90)
+    write_tif(scenes / "patch.tif")
+    write_tif(scenes / "small.tif", 63, 200)
+    write_tif(scenes / "nodata.tif", 80, 80, value=0)
+    write_tif(scenes / "four.tif", 80, 80, bands=4)
+    write_tif(scenes / "T32TPP_TCI.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
+    write_tif(scenes / "photo.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
+    write_tif(scenes / "bright.tif", 80, 80, value=60000)
+    write_tif(scenes / "cut.tif", 80, 80)
+    cut(scenes / "cut.tif", 0.7)
+    (scenes / "noise.tif").write_bytes(os.urandom(4000))
+    (scenes / "web.tif").write_text(WEB_SERVICE)
+    (scenes / "entities.vrt").write_text(ENTITY_BOMB.replace("a>", "VRTDataset>"))
+    (scenes / "zero.tif").touch()
+    (scenes / "area.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    far = {"type": "Polygon", "coordinates": [[[9, 0], [9.1, 0], [9, 0.1], [9, 0]]]}
+    (scenes / "far.geojson").write_text(json.dumps(far))
+
+
+def write_products(folder):
+    good = make_safe(folder / "products", size=96)
+    copies = {"missing": "", "jp2_cut": "", "no_granule": "", "bomb": "", "bad_offset": ""}
+    for name in copies:
+        copies[name] = shutil.copytree(good, folder / "products" / name / good.name)
+    next(copies["missing"].rglob("*_B05.jp2")).unlink()
+    cut(next(copies["jp2_cut"].rglob("*_B03.jp2")))
+    shutil.rmtree(copies["no_granule"] / "GRANULE")
+    (copies["bomb"] / "MTD_MSIL1C.xml").write_text(ENTITY_BOMB)
+    xml = copies["bad_offset"] / "MTD_MSIL1C.xml"
+    xml.write_text(xml.read_text().replace(">-1000<", ">lots<"))
+    make_safe(folder / "products" / "l2a", "L2A", size=96)
+    make_safe(folder / "products" / "old", old=True, tiles=("32TPP", "32TQP"), size=96)
+    with zipfile.ZipFile(folder / "products" / "photos.zip", "w") as archive:
+        archive.writestr("photo.jpg", "")
+    (folder / "products" / "cut.zip").write_bytes(b"PK\3\4 broken")
+    bands = make_band_folder(folder / "products" / "two_zones", IDS, size=96)
+    path = next(bands.glob("*_B04.tif"))
+    path.unlink()
+    write_image(path, np.full((96, 96), 900, np.uint16), 10, "GTiff", epsg=32633)
+
+
+RECORD = {
+    "format": 1,
+    "class_names": list(CLASSES),
+    "band_names": list(BANDS_MS),
+    "units": "DN",
+    "patch_size": 64,
+    "statistics": {
+        "band_names": list(BANDS_MS),
+        "units": "DN",
+        "percentiles": {
+            "0.1": [300] * 13,
+            "1": [330] * 13,
+            "50": [1600] * 13,
+            "99": [2900] * 13,
+            "99.9": [3000] * 13,
+        },
+    },
+    "network": "MobileNet",
+    "weights": None,
+    "dense": False,
+    "processing_level": "L1C",
+}
+
+
+def write_model(path, members=("config.json", "metadata.json", "model.weights.h5"), **record):
+    """Write what passes for a model until Keras looks at it, which none of the rows needs."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, "{}")
+        if record is not None:
+            archive.writestr("landuse.json", json.dumps({**RECORD, **record}))
+
+
+def write_models(folder):
+    models = folder / "models"
+    write_model(models / "model.keras")
+    write_model(models / "rgb.keras", band_names=list(BANDS_RGB), units="rgb8")
+    write_model(models / "newer.keras", format=9)
+    write_model(models / "no_classes.keras", class_names=None)
+    write_model(models / "units.keras", units="reflectance")
+    write_model(models / "no_weights.keras", members=("config.json", "metadata.json"))
+    write_model(models / "other_classes.keras", class_names=["Ice", "Sand"])
+    with zipfile.ZipFile(models / "foreign.keras", "w") as archive:
+        for member in ("config.json", "metadata.json", "model.weights.h5"):
+            archive.writestr(member, "{}")
+    (models / "text.keras").write_text("weights")
+    shutil.copy(models / "model.keras", models / "cut.keras")
+    cut(models / "cut.keras")
+    (models / "folder.keras").mkdir()
+    (models / "weights.h5").write_text("no HDF5")
+
+
+def write_things_in_the_way(folder):
+    """Folders that a step would write to, with what is not its own."""
+    (folder / "run_of_others").mkdir()
+    (folder / "run_of_others" / "letter.txt").write_text("dear")
+    (folder / "damaged_run").mkdir()
+    (folder / "damaged_run" / "settings.json").write_text("{}")
+    (folder / "damaged_run" / "state.npz").write_text("no state")
+    (folder / "report").mkdir()
+    (folder / "data_of_others" / "sample").mkdir(parents=True)
+    (folder / "data_of_others" / "sample" / "scene.tif").write_text("mine")
+    (folder / "data_incomplete" / "EuroSAT_RGB" / "Forest").mkdir(parents=True)
+    (folder / "data_wrong_zip").mkdir()
+    (folder / "data_wrong_zip" / "EuroSAT_RGB.zip").write_text("an error page")
+    partial = folder / "out" / "mine_label.tif.partial"
+    partial.mkdir(parents=True)
+    (partial / "letter.txt").write_text("dear")
+    (folder / "out" / "taken.tif").mkdir()
