@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,27 @@ from tqdm import tqdm
 _CHUNK = 1 << 20  # bytes copied at a time
 _BOMB_RATIO = 100  # unpacked to packed; deflate reaches 1032, images about 2
 _BOMB_FLOOR = 100 << 20  # bytes that any archive may unpack to
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def flock(handle: int, wait: bool = False) -> None:
+        """Lock an open file until it is closed; BlockingIOError if another run holds it."""
+        while True:
+            try:
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+                return
+            except OSError as error:
+                if not wait:
+                    raise BlockingIOError(errno.EAGAIN, "the file is locked") from error
+                time.sleep(1)
+
+else:
+    import fcntl
+
+    def flock(handle: int, wait: bool = False) -> None:
+        """Lock an open file until it is closed; BlockingIOError if another run holds it."""
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 @contextlib.contextmanager
@@ -68,14 +90,25 @@ def _private_folder(target: Path) -> Iterator[Path]:
     for stale in target.parent.glob(f"{_escape(prefix)}*{suffix}"):
         _remove_if_unused(stale)
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=target.parent))
+    try:
+        with _held(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    if sys.platform == "win32":  # it cannot open folders
+        yield
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some network file systems know no flock
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield folder
+            flock(handle)
+        yield
     finally:
         os.close(handle)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _escape(name: str) -> str:
@@ -83,17 +116,21 @@ def _escape(name: str) -> str:
 
 
 def _remove_if_unused(folder: Path) -> None:
+    if sys.platform == "win32":  # there, nothing tells whether it is in use
+        return
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(handle)
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(handle)
 
 
 def _flush_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
@@ -222,7 +259,8 @@ def lock(path: str | Path, purpose: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock_file.unlink(missing_ok=True)  # while it is locked, so that nobody waits on it
+        with contextlib.suppress(PermissionError):  # Windows keeps open files
+            lock_file.unlink(missing_ok=True)  # while it is locked, so that nobody waits on it
         os.close(handle)
 
 
@@ -230,7 +268,7 @@ def _take_lock(lock_file: Path, message: str) -> int:
     while True:
         handle = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(handle)
             if _is_same_file(handle, lock_file):
                 return handle
         except BlockingIOError as error:
