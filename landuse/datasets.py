@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
-import fcntl
 import hashlib
 import json
 import math
@@ -610,9 +609,9 @@ def _band_positions(
             f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(band_names)}: "
             "give multispectral images"
         )
-    if band_count == len(band_names):
-        return None
     order = band_names_of(band_count)
+    if band_count == len(band_names) and set(band_names) != set(order):
+        return None
     lacking = [name for name in band_names if name not in order]
     if lacking:
         raise ValueError(
@@ -728,10 +727,10 @@ def _turn(path: Path) -> Iterator[None]:
     """Wait until no other run is building the same cache."""
     with open(path, "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            whole_files.flock(file.fileno())
         except BlockingIOError:
             print("waiting for another run that is decoding the same patches ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            whole_files.flock(file.fileno(), wait=True)
         yield
 
 
