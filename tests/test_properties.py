@@ -210,7 +210,6 @@ def test_what_lies_beyond_the_scene_is_numpys_symmetric_padding(size, before, af
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
