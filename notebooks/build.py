@@ -34,7 +34,9 @@ TIMEOUT = 7200  # s that a cell may take
 
 _LARGEST = 1_000_000  # bytes of a notebook that people still like to open on a web page
 _JPEG_QUALITY = 85
-_NOISE = re.compile(r"\d+%\||^WARNING: All log messages|^[IWEF]\d{4} |^\d{4}-\d\d-\d\d .*tensorflow")
+_NOISE = re.compile(  # progress bars, and what TensorFlow and its libraries tell about themselves
+    r"\d+%\||^WARNING: All log messages|^[IWEF]\d{4} |^\d{4}-\d\d-\d\d .*tensorflow"
+)
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
