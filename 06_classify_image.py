@@ -305,6 +305,7 @@ def make_map(plan: Plan, model: "keras.Model") -> Path:
         block_size=BLOCK_SIZE,
         grid=plan.grid,
         inside=plan.inside,
+        fill=plan.record["statistics"].get("mean"),
         min_probability=MIN_PROBABILITY,
         probability_type=PROBABILITY_TYPE,
         all_probabilities=ALL_PROBABILITIES,

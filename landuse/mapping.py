@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -266,6 +266,7 @@ def read_block(
     size: tuple[int, int] | None = None,
     margin: int = 0,
     inside: np.ndarray | None = None,
+    fill: Sequence[float] | None = None,
 ) -> BlockData:
     """Read the windows of a block, and say which of its cells can be classified.
 
@@ -286,6 +287,8 @@ def read_block(
         Further pixels on each side.
     inside : ndarray of shape (grid.rows, grid.columns), bool, optional
         Cells of the area of interest.
+    fill : sequence of float, one per band, optional
+        What stands for nodata in a window that is classified in spite of some.
     """
     if inside is not None and not inside[block.cells].any():
         return BlockData(np.empty((0, 0, 0), np.uint8), inside[block.cells])
@@ -303,7 +306,14 @@ def read_block(
     chosen &= _valid_centres(valid, (row, column), shape, grid, block)
     if inside is not None:
         chosen &= inside[block.cells]
-    return BlockData(_take(pixels, spread), chosen)
+    return BlockData(_take(_filled(pixels, valid, fill), spread), chosen)
+
+
+def _filled(pixels: np.ndarray, valid: np.ndarray, fill: Sequence[float] | None) -> np.ndarray:
+    if fill is None or valid.all():
+        return pixels
+    values = np.rint(fill).astype(pixels.dtype)
+    return np.where(valid[..., np.newaxis], pixels, values)
 
 
 def _pixels_of_windows(first: int, count: int, stride: int, margin: int) -> np.ndarray:
@@ -621,6 +631,7 @@ def classify_scene(
     margin: int = DENSE_MARGIN,
     grid: Grid | None = None,
     inside: np.ndarray | None = None,
+    fill: Sequence[float] | None = None,
     min_probability: float = 0.0,
     probability_type: str = "uint8",
     all_probabilities: bool = False,
@@ -659,6 +670,9 @@ def classify_scene(
         Part of the scene's grid that is wanted (`grid_in_bounds`); all of it by default.
     inside : ndarray of shape (grid.rows, grid.columns), bool, optional
         Cells outside get nodata and are not classified.
+    fill : sequence of float, one per band, optional
+        What stands for nodata in windows of which up to half is: the mean of the training data,
+        say, which says nothing. Left as it is by default.
     min_probability : float
         Cells whose label is less probable become the extra class number `class_count`.
     probability_type : {"uint8", "float32"}
@@ -689,6 +703,7 @@ def classify_scene(
         "shape": list(shape),
         "blocks": [len(blocks), *blocks[0]],
         "method": [method, margin if method == "dense" else batch_size],
+        "fill": None if fill is None else [float(value) for value in fill],
         "inside": None if inside is None else zlib.crc32(np.packbits(inside).tobytes()),
         "probability": [min_probability, probability_type, all_probabilities, class_count],
     }
@@ -699,8 +714,8 @@ def classify_scene(
     def read_numbered(index: int) -> tuple[int, BlockData]:
         if method == "dense":
             size = blocks[0].rows, blocks[0].columns
-            return index, read_block(read, shape, grid, blocks[index], size, margin, inside)
-        return index, read_block(read, shape, grid, blocks[index], inside=inside)
+            return index, read_block(read, shape, grid, blocks[index], size, margin, inside, fill)
+        return index, read_block(read, shape, grid, blocks[index], None, 0, inside, fill)
 
     with (
         _progress(grid.cells, blocks, todo) as progress,

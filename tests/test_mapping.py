@@ -170,6 +170,19 @@ def test_nodata_at_a_last_cell_goes_by_the_last_pixel(tmp_path):
     assert not (labels[:-1] == 255).any()
 
 
+def test_nodata_within_a_window_is_filled(tmp_path):
+    scene = classes_scene()
+    valid = np.ones(scene.shape[:2], bool)
+    valid[:, 70:] = False
+    filled = np.where(valid[..., np.newaxis], scene, np.array([4, 5], np.uint16))
+    expected = classify(filled, tmp_path / "a", valid=valid, probability_type="float32")
+    for block_size in (40, 1000):
+        options = {"fill": [3.9, 5.2], "block_size": block_size, "probability_type": "float32"}
+        result = classify(scene, tmp_path / "b", valid=valid, **options)
+        assert np.array_equal(result.labels, expected.labels)
+        assert np.array_equal(result.probability, expected.probability)
+
+
 def test_windows_of_nodata_are_not_classified(tmp_path):
     valid = np.zeros((150, 130), bool)
     valid[:80, :80] = True
