@@ -330,8 +330,15 @@ def set_precision(precision: str) -> str:
     return chosen
 
 
+def _gpus() -> list[str]:
+    # JAX raises where there is none.
+    with contextlib.suppress(RuntimeError):
+        return keras.distribution.list_devices("gpu")
+    return []
+
+
 def _best_precision() -> str:
-    if keras.distribution.list_devices("gpu"):
+    if _gpus():
         return "mixed_bfloat16" if _compute_capability() >= 8.0 else "mixed_float16"
     with contextlib.suppress(OSError):
         flags = Path("/proc/cpuinfo").read_text()
@@ -351,7 +358,7 @@ def _compute_capability() -> float:
 
 def device() -> str:
     """Say what the training runs on, for people to read."""
-    gpus = keras.distribution.list_devices("gpu")
+    gpus = _gpus()
     where = f"{len(gpus)} GPU" if gpus else f"{platform.machine()} processor"
     return f"{where}, {keras.backend.backend()}, {keras.config.dtype_policy().name}"
 
@@ -359,6 +366,7 @@ def device() -> str:
 # --- learning rates and optimizers ----------------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("landuse")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A rate that warms up in a straight line and then falls, or stays.
 
