@@ -170,9 +170,11 @@ def pixels_for_model(image: Path, record: dict[str, Any]) -> np.ndarray:
     """Read a patch in the bands and units of the model, as (64, 64, bands) float32."""
     patch = image_functions.read_patch(image)
     names, units = record["band_names"], record["units"]
-    known = {3: image_functions.BANDS_RGB, 13: image_functions.BANDS_MS, len(names): names}
+    known = {3: image_functions.BANDS_RGB, 13: image_functions.BANDS_MS}
     own_names = list(known.get(patch.shape[2], ()))
     own_units = "rgb8" if patch.dtype == np.uint8 else "DN"
+    if patch.shape[2] == len(names) and set(names) != set(own_names) and own_units == "DN":
+        own_names = list(names)
     if not set(names) <= set(own_names) or (own_units == "rgb8" and units == "DN"):
         raise ValueError(
             f"{image} has {patch.shape[2]} bands of {patch.dtype}, but the model needs "
