@@ -40,13 +40,13 @@ from landuse import command_line, files, model_files, reports
 # %% [markdown]
 # ## What to train
 #
-# The built-in sample needs no download, and a network learns it in minutes without a GPU. For the real
-# thing change one constant: `DATASET = "EuroSAT_MS"` (and have patience, or a GPU).
+# The built-in sample needs no download, and a small network learns it in minutes without a GPU. For the
+# real thing change one constant, `DATASET = "EuroSAT_MS"`. With a GPU, take a larger network too.
 
 # %% tags=["parameters"]
 DATASET = "sample"  # or "EuroSAT_MS": 27,000 real patches; they are downloaded once (2.1 GB)
-NETWORK = "ResNet50"  # or "DenseNet201", "VGG16", or any other of keras.applications
-EPOCHS = 12  # how often each training patch is shown
+NETWORK = "MobileNet"  # small and quick; "DenseNet201", "ResNet50" or "VGG16" do better
+EPOCHS = 20  # how often each training patch is shown
 BATCH_SIZE = 32  # patches per step
 PATH_TO_DATA = "data"  # patches lie here, or are put here
 PATH_TO_RUNS = "runs"  # models go there

@@ -55,6 +55,7 @@ WEIGHTS = None  # or "imagenet", or the path of a model.keras; None: first train
 NETWORK = "ResNet50"  # or "DenseNet201", "VGG16"
 NEW_CLASSES = ["AnnualCrop", "Forest", "Highway", "PermanentCrop", "Residential"]
 NEW_PATCHES = 20  # to train with, of each new class; four times as many are to validate
+OLD_PATCHES = 100  # of each old class, to train and validate; None: all
 EPOCHS_OLD = 12  # of the training on the old classes
 EPOCHS_TOP = 8  # of fine-tuning: only the new top learns
 EPOCHS = 12  # of fine-tuning: all but the first block learns
@@ -81,9 +82,9 @@ folder = Path(PATH_TO_DATA) / DATASET
 images = datasets.find_images(folder / "EuroSAT_RGB" if DATASET == "sample" else folder)
 work = Path(PATH_TO_DATA) / f"notebook_transfer_{DATASET}"
 for name, members in images.items():
-    kind, some = ("new", members[: 5 * NEW_PATCHES]) if name in NEW_CLASSES else ("old", members)
+    kind, count = ("new", 5 * NEW_PATCHES) if name in NEW_CLASSES else ("old", OLD_PATCHES)
     (work / kind / name).mkdir(parents=True, exist_ok=True)
-    for file in some:
+    for file in members[:count]:
         shutil.copy(file, work / kind / name)
 
 # %% [markdown]
