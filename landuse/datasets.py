@@ -93,6 +93,16 @@ def _no_images(folder: Path) -> ValueError:
     )
 
 
+def _check_names_are_text(images: Mapping[str, Sequence[Path]]) -> None:
+    for path in (path for members in images.values() for path in members):
+        try:
+            f"{path.parent.name}/{path.name}".encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{path.parent} holds a name that is no UTF-8 text: {path.name!r}; rename it"
+            ) from error
+
+
 def find_images(folder: str | os.PathLike[str], least_classes: int = 2) -> dict[str, list[Path]]:
     """Find the images of a data set.
 
@@ -120,6 +130,7 @@ def find_images(folder: str | os.PathLike[str], least_classes: int = 2) -> dict[
     found = {name: images for name, images in found.items() if images}
     if not found:
         raise _no_images(folder)
+    _check_names_are_text(found)
     if len(found) < least_classes:
         raise ValueError(
             f"{folder} holds the images of only one class, {next(iter(found))}; telling classes "
