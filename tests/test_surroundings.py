@@ -1,0 +1,349 @@
+"""Full disks, files that vanish, two runs at once, clocks, locales and odd names."""
+
+import ast
+import os
+import re
+import resource
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import image_functions
+from image_functions import BANDS_MS
+from landuse import datasets, files, products, rasters, scenes
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SPLIT = "01_split_data_to_train_and_validation.py"
+MAP = "06_classify_image.py"
+TRAIN = "03_train_rgb_from_scratch.py"
+GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
+
+
+def write_images(folder, count=6, kind="tif"):
+    rng = np.random.default_rng(1)
+    for name in ("Forest", "River"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = rng.integers(300, 3000, (64, 64, 13)).astype(np.uint16)
+            path = folder / name / f"{name}_{number}.{kind}"
+            if kind == "tif":
+                rasters.write_geotiff(path, pixels, GEOTRANSFORM, "EPSG:32632")
+            else:
+                Image.fromarray((pixels[..., :3] // 16).astype(np.uint8)).save(path)
+    return folder
+
+
+def run(script, *words, **options):
+    """Run a step in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, REPOSITORY / script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=300,
+        env=environment,
+        **options,
+    )
+
+
+def run_here(monkeypatch, script, *words):
+    """Run a step in this process, as its command line would."""
+    monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+    runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+
+
+def at_most(size):
+    """Files end at so many bytes, as on a full disk."""
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+def answer_of(done):
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stderr.replace("\r", "\n").splitlines()[-1]
+
+
+# ---- full disk
+
+
+def test_a_full_disk_while_a_split_is_made(tmp_path):
+    write_images(tmp_path / "images", count=40)
+    words = ("--path-to-all-images", "images", "--path-to-split-datasets", "split")
+    said = answer_of(run(SPLIT, *words, cwd=tmp_path, preexec_fn=at_most(300)))
+    assert "File too large" in said or "No space" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_a_full_disk_while_statistics_are_written(tmp_path):
+    split = datasets.split_random(datasets.find_images(write_images(tmp_path / "images")), 0.5)
+    datasets.make_split_folder(tmp_path / "split", split, {})
+    words = ("--path-to-split-datasets", "split")
+    assert run("statistics.py", *words, cwd=tmp_path).returncode == 0
+    before = (tmp_path / "split" / "statistics.json").read_bytes()
+    answer_of(run("statistics.py", *words, cwd=tmp_path, preexec_fn=at_most(500)))
+    assert (tmp_path / "split" / "statistics.json").read_bytes() == before
+    assert not list((tmp_path / "split").glob(".*.partial"))
+
+
+def test_a_full_disk_while_the_sample_is_made(tmp_path):
+    words = ("--sample-patches-per-class", "1", "--path-to-data", "data")
+    answer_of(run("00_get_data.py", *words, cwd=tmp_path, preexec_fn=at_most(50_000)))
+    visible = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert [path for path in visible if not str(path).count("/.")] == []
+
+
+@pytest.fixture
+def photos(tmp_path):
+    split = datasets.split_random(
+        datasets.find_images(write_images(tmp_path / "photos", kind="jpg")), 0.5
+    )
+    datasets.make_split_folder(tmp_path / "split", split, {})
+    return ("--path-to-split-datasets", "split", "--path-to-run", "run", "--epochs", "1",
+            "--network", "MobileNet", "--batch-size", "3", "--precision", "float32")  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_a_model_is_saved(photos, tmp_path):
+    said = answer_of(run(TRAIN, *photos, cwd=tmp_path, preexec_fn=at_most(2_000_000)))
+    assert "run" in said or "File too large" in said
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left <= {"settings.json", "logs"}
+    assert run(TRAIN, *photos, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "run" / "model.keras").is_file()
+
+
+# ---- files that vanish
+
+
+def test_an_image_that_vanishes_between_listing_and_decoding_is_named(tmp_path, monkeypatch):
+    images = datasets.find_images(write_images(tmp_path / "images"))
+    paths = [path for members in images.values() for path in members]
+    paths[3].unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(paths[3].name)):
+        datasets.open_patches(paths)
+    write_images(tmp_path / "images")
+    blocks = datasets._blocks
+
+    def vanish(*arguments):
+        paths[5].unlink()
+        return blocks(*arguments)
+
+    monkeypatch.setattr(datasets, "_blocks", vanish)
+    with pytest.raises(ValueError, match=r"1 of 12 patches.*no such file; was it moved meanwhile"):
+        datasets.open_patches(paths)
+
+
+def test_an_image_that_vanishes_while_it_is_linked(tmp_path):
+    images = datasets.find_images(write_images(tmp_path / "images"))
+    split = datasets.split_random(images, 0.5)
+    split["train"]["River"][0].unlink()
+    with pytest.raises(FileNotFoundError):
+        datasets.make_split_folder(tmp_path / "split", split, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_a_band_that_vanishes_after_the_product_was_listed(tmp_path, monkeypatch):
+    from make_products import make_safe
+
+    root = make_safe(tmp_path, size=96)
+    find = products.find_product
+
+    def vanish(*arguments):
+        found = find(*arguments)
+        Path(found.bands["B11"].path).unlink()
+        return found
+
+    monkeypatch.setattr(products, "find_product", vanish)
+    with pytest.raises(FileNotFoundError, match=r"_B11\.jp2"):
+        scenes.open_scene(root, BANDS_MS)
+
+
+# ---- two runs at once
+
+
+def test_two_splits_into_one_folder(tmp_path):
+    images = datasets.find_images(write_images(tmp_path / "images", count=2))
+    split = datasets.split_random(images, 0.5)
+    with (
+        files.lock(tmp_path / "split", "splitting images into the folder"),
+        pytest.raises(OSError, match="another run is splitting images into the folder"),
+    ):
+        datasets.make_split_folder(tmp_path / "split", split, {})
+    assert not (tmp_path / "split").exists()
+
+
+def test_many_runs_share_a_cache(tmp_path):
+    write_images(tmp_path / "images", count=30)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from landuse import datasets; "
+        "images = datasets.find_images('images'); "
+        "print(datasets.open_patches(sum(images.values(), [])).sum(dtype='int64'))"
+    )
+    command = [sys.executable, "-c", code, REPOSITORY]
+    runs = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    sums = {process.communicate(timeout=120)[0].splitlines()[-1] for process in runs}
+    assert len(sums) == 1 and all(process.returncode == 0 for process in runs)
+
+
+# ---- clocks
+
+
+def test_an_image_that_became_older_is_decoded_anew(tmp_path):
+    images = datasets.find_images(write_images(tmp_path / "images", count=2))
+    paths = [path for members in images.values() for path in members]
+    tifffile.imwrite(paths[0], np.full((64, 64, 13), 55, np.uint16), planarconfig="contig")
+    size = paths[0].stat().st_size
+    before = datasets.open_patches(paths).copy()
+    tifffile.imwrite(paths[0], np.full((64, 64, 13), 77, np.uint16), planarconfig="contig")
+    assert paths[0].stat().st_size == size
+    os.utime(paths[0], (0, 0))  # the clock was set back by half a century
+    after = datasets.open_patches(paths)
+    assert (after[0] == 77).all() and np.array_equal(after[1:], before[1:])
+
+
+def test_nothing_measures_time_by_a_clock_that_can_be_set():
+    for path in [*REPOSITORY.glob("*.py"), *REPOSITORY.glob("landuse/*.py")]:
+        calls = [
+            node.func
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        clocks = [ast.unparse(func) for func in calls if func.attr in ("time", "now", "utcnow")]
+        assert clocks == [], path.name
+
+
+# ---- languages and names
+
+
+@pytest.mark.parametrize("name", ["de_DE.UTF-8", "fr_FR.UTF-8", "C", "POSIX"])
+def test_numbers_and_names_do_not_depend_on_the_locale(tmp_path, name):
+    code = """
+import locale, sys
+try:
+    locale.setlocale(locale.LC_ALL, sys.argv[2])
+except locale.Error:
+    print("missing")
+    sys.exit()
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from landuse import maps, rasters
+place = (600000.5, 12.5, 0.0, 4850000.25, 0.0, -12.5)
+labels = np.arange(6, dtype=np.uint8).reshape(2, 3) % 2
+maps.write_label_map("a.tif", labels, place, "EPSG:32632", ["Grün", "Été"], {"SHARE": 0.5})
+maps.write_areas("a.csv", labels, place, ["Grün", "Été"])
+_, info = rasters.read_raster("a.tif")
+print(info.geotransform == place, list(info.category_names) == ["Grün", "Été"])
+print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count("0.046875"))
+"""
+    environment = {**os.environ, "LC_ALL": name, "LANG": name}
+    environment.pop("PYTHONUTF8", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code, REPOSITORY, name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if done.stdout == "missing\n":
+        pytest.skip(f"this machine has no locale {name}")
+    assert done.stdout.splitlines()[0] == "True True", done.stderr
+
+
+ODD = "-ein Ordner mit ä, [Klammern] {product} 100% #1 'x' é"
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch):
+    """A folder whose name has all that breaks shells, patterns and templates."""
+    folder = tmp_path / ODD
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_a_split_and_its_statistics_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
+    write_images(odd / "Bilder ü", count=4)
+    images, split = f"{ODD}/Bilder ü", f"{ODD}/-split"
+    run_here(
+        monkeypatch,
+        SPLIT,
+        f"--path-to-all-images={images}",
+        f"--path-to-split-datasets={split}",
+    )
+    run_here(monkeypatch, "statistics.py", f"--path-to-split-datasets={split}")
+    assert capsys.readouterr().out.splitlines()[-1] == f"statistics of 6 patches: {split}/" + (
+        "statistics.json"
+    )
+    patches, _, names, _ = datasets.load_part(split, "validation")
+    assert len(patches) == 2 and names == ["Forest", "River"]
+
+
+def test_a_map_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
+    from test_classify_image import CLASSES, brightness_model, made_pixels, write_scene
+
+    from landuse import model_files
+
+    pixels = made_pixels()[:70, :80]
+    write_scene(odd / "-Szene ü [1].tif", pixels)
+    record = {
+        "class_names": CLASSES,
+        "band_names": list(BANDS_MS),
+        "units": "DN",
+        "patch_size": 64,
+        "statistics": image_functions.pooled_statistics(pixels[np.newaxis, :64, :64], BANDS_MS),
+        "network": "Small",
+    }
+    model_files.save(brightness_model(), record, odd / "-Modell ä.keras")
+    shutil.copy(odd / "-Szene ü [1].tif", odd / "zwei.tif")
+    run_here(
+        monkeypatch,
+        MAP,
+        f"--path-to-model={ODD}/-Modell ä.keras",
+        f"--path-to-image={ODD}/-Szene ü [1].tif",
+        f"--path-to-label-image={ODD.replace('{product}', 'x')}.tif",
+        "--path-to-prob-image=-p.tif",
+        "--polygons",
+        "--stride",
+        "32",
+    )
+    said = capsys.readouterr().out.splitlines()[-1]
+    path = Path(said.removeprefix("map: "))
+    labels, info = rasters.read_raster(path)
+    assert labels.shape == (3, 3) and list(info.category_names) == CLASSES
+    assert Path("-p.tif").is_file() and path.with_suffix(".gpkg").is_file()
+    assert not list(Path().glob("*.partial")) and not list(Path().glob("*.lock"))
+
+
+def test_a_product_in_a_folder_with_an_odd_name(odd):
+    from make_products import make_safe, zip_safe
+
+    root = make_safe(odd, size=96)
+    packed = zip_safe(root, odd / "ü {1} [2].zip")
+    with scenes.open_scene(root, BANDS_MS) as one, scenes.open_scene(packed, BANDS_MS) as other:
+        assert np.array_equal(one.read(10, 10, 64, 64)[0], other.read(10, 10, 64, 64)[0])
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    source = write_images(tmp_path / "images", count=3)
+    os.link(source / "River" / "River_1.tif", os.fsencode(source / "River") + b"/\xff\xfe.tif")
+    words = ("--path-to-all-images", "images", "--path-to-split-datasets", "split")
+    said = answer_of(run(SPLIT, *words, cwd=tmp_path))
+    assert "images/River holds a name that is no UTF-8 text: '\\udcff\\udcfe.tif'" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
