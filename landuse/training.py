@@ -1028,6 +1028,9 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         return
     weights = [np.array(ops.convert_to_numpy(v)) for v in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:
+        # JAX gave both the same memory, and frees that of the weights when it validates.
+        variable.assign(np.array(ops.convert_to_numpy(variable)))
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import image_functions
-from landuse import model_files, training
+from landuse import files, model_files, training
 
 SETTINGS = {"EPOCHS": 4, "NETWORK": "tiny", "PATH_TO_RUN": "x", "WORKERS": 1}
 
@@ -256,3 +256,104 @@ def test_no_absolute_path_goes_into_the_model():
     settings = {"PATH": "/home/me/split", "RELATIVE": "data/split", "N": 3}
     plain = training._without_absolute_paths(settings)
     assert plain == {"PATH": "split", "RELATIVE": "data/split", "N": 3}
+
+
+OPTIONS = {
+    "OPTIMIZER": "AdamW",
+    "SCHEDULE": "cosine",
+    "WARMUP_EPOCHS": 1.0,
+    "WEIGHT_DECAY": 0.02,
+    "CLIP_NORM": 1.0,
+    "EMA": False,
+    "CLASS_WEIGHTS": False,
+    "LABEL_SMOOTHING": 0.0,
+    "BATCH_SIZE": 8,
+    "ROTATION_RANGE": 0.0,
+    "HORIZONTAL_FLIP": False,
+    "VERTICAL_FLIP": False,
+    "SYMMETRIES": False,
+    "BRIGHTNESS_RANGE": 0.0,
+    "CONTRAST_RANGE": 0.0,
+    "MIXUP": 0.0,
+    "MOSAIC": 1,
+    "SEED": 42,
+    "WORKERS": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"CLASS_WEIGHTS": True, "MIXUP": 0.2},
+        {"LABEL_SMOOTHING": 0.1, "CLIP_NORM": 0.0},
+        {"EMA": True, "SCHEDULE": "one_cycle"},
+        {"OPTIMIZER": "SGD", "SCHEDULE": "constant", "EMA": True},
+        {"MOSAIC": 2, "CLASS_WEIGHTS": True, "MIXUP": 0.2, "LABEL_SMOOTHING": 0.1},
+        {"ROTATION_RANGE": 90.0, "HORIZONTAL_FLIP": True, "BRIGHTNESS_RANGE": 0.1},
+    ],
+    ids=str,
+)
+def test_each_option_trains(option, tmp_path):
+    settings = {**OPTIONS, **option}
+    data, mosaic = make_data(), settings["MOSAIC"]
+    model = make_model()
+    trained = training.form_to_train(model, mosaic)
+    trained.compile(
+        training.scheduled_optimizer(settings, 1e-2, 2, data.steps(8)),
+        keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
+        metrics=["accuracy"],
+    )
+    before = model.get_weights()
+    with training.open_run(tmp_path / "run", settings) as run:
+        run.describe(data, "tiny", mosaic=mosaic)
+        train = training.augmented_batches(data, settings)
+        run.fit("all", trained, train, data.batches("validation", 8, mosaic), 2, keep=model)
+        losses = [row["loss"] for row in run.state.history]
+        record = model_files.read_record(run.model_path)
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    assert record["dense"] == (mosaic > 1)
+    assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_predictions_come_in_the_order_of_the_files():
+    data, model = make_data(22), make_model()
+    wanted = np.asarray(model(data.validation.patches.astype("float32")))
+    np.testing.assert_allclose(training.predict(model, data, "validation", 8), wanted, atol=1e-5)
+    # Strided by 8 and unpadded, a patch ends before its neighbour begins.
+    among = training.predict(model, data, "validation", 8, mosaic=2)
+    np.testing.assert_allclose(among, wanted, atol=1e-5)
+
+
+def test_mosaics_mix_the_classes():
+    data = make_data(32)
+    order = np.argsort(data.validation.labels, kind="stable")
+    part = training.Part(data.validation.patches[order], np.sort(data.validation.labels), [])
+    batches = training.Data(part, part, ["a", "b"], ["B04"], "rgb8", {}).batches(
+        "validation", 16, mosaic=2
+    )
+    labels = np.concatenate([batches[i][1] for i in range(len(batches))])
+    assert (labels[..., 0].mean(axis=(1, 2)) % 1 > 0).sum() >= 4
+    for index in range(len(batches)):
+        pixels, one_hot = batches[index]
+        light = pixels.reshape(-1, 2, 64, 2, 64, 3).mean(axis=(2, 4, 5)) > 100
+        assert np.array_equal(light, one_hot[..., 1] == 1)
+
+
+def test_stored_statistics_serve_where_they_fit(tmp_path, capsys):
+    patches = np.random.default_rng(0).integers(0, 2000, (4, 64, 64, 3)).astype("uint16")
+    names = ["B12", "B8A", "B04"]
+    every = image_functions.pooled_statistics(patches[..., [2, 1, 0]], names[::-1])
+    files.write_json(tmp_path / "statistics.json", every)
+    found = training._statistics(str(tmp_path), patches, names)
+    assert found == image_functions.pooled_statistics(patches, names)
+    assert "statistics of the training images" in capsys.readouterr().out
+    for change, reason in (
+        ({"count": 7}, "of 7 pixels, they have 16384"),
+        ({"units": "rgb8"}, "it is in rgb8, they are in DN"),
+        ({"band_names": ["B04", "B8A", "B11"]}, "it lacks B12"),
+    ):
+        files.write_json(tmp_path / "statistics.json", {**every, **change})
+        found = training._statistics(str(tmp_path), patches, names)
+        assert found == image_functions.pooled_statistics(patches, names)
+        assert reason in capsys.readouterr().out
