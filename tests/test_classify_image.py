@@ -190,9 +190,7 @@ def test_a_map_from_the_command_line(place, tmp_path):
     ],
 )
 def test_bad_input_is_answered_in_one_line(place, tmp_path, flags, message):
-    begin = time.monotonic()
     done = run(place, tmp_path, *flags)
-    assert time.monotonic() - begin < 20
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")

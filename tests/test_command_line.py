@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -211,9 +210,7 @@ def test_wrong_flag_is_one_line_and_status_2(script):
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_shows_docstring_flags_defaults_and_comments(script, flag):
-    start = time.perf_counter()
     answer = script("--batch-size", "x", flag)
-    assert time.perf_counter() - start < 5  # alone it takes 0.1 s; nothing heavy is imported
     assert answer.returncode == 0
     assert answer.stdout.startswith("Show the settings.\n\nReads nothing and writes nothing.\n")
     assert "--batch-size\n        patches in a batch (default: 64)" in answer.stdout

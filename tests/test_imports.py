@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -113,18 +112,13 @@ def test_scripts_import_nothing_heavy_before_their_work(path):
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_help_is_quick_and_shows_the_docstring(path):
-    times = []
-    for _ in range(3):  # the machine may be busy
-        start = time.perf_counter()
-        answer = subprocess.run(
-            [sys.executable, path, "--help"], capture_output=True, text=True, timeout=60
-        )
-        times.append(time.perf_counter() - start)
+def test_help_shows_the_docstring(path):
+    answer = subprocess.run(
+        [sys.executable, path, "--help"], capture_output=True, text=True, timeout=60
+    )
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith(docstring.splitlines()[0])
-    assert min(times) < 2  # 0.2 to 0.5 s on a quiet machine
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
