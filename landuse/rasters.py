@@ -171,7 +171,9 @@ def _describe(path: str | Path, dataset: gdal.Dataset) -> RasterInfo:
     """Collect what the dataset says about itself."""
     geotransform = dataset.GetGeoTransform(can_return_null=True)
     bands = [dataset.GetRasterBand(i + 1) for i in range(dataset.RasterCount)]
-    table = bands[0].GetRasterColorTable() if bands else None
+    if not bands:
+        raise ValueError(f"{path}: is an image without bands")
+    table = bands[0].GetRasterColorTable()
     colours = {i: table.GetColorEntry(i)[:3] for i in range(table.GetCount())} if table else {}
     return RasterInfo(
         path=str(path),
@@ -242,7 +244,8 @@ class Raster:
         self.driver = self._dataset.GetDriver().ShortName
         if self.driver.startswith("JP2"):
             _check_jp2_complete(path)
-        self.info = _describe(path, self._dataset)
+        with _plain_errors(path, "its description is damaged"):
+            self.info = _describe(path, self._dataset)
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Raster":

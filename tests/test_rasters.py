@@ -7,6 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import tifffile
 from make_products import write_image
 from osgeo import gdal
 
@@ -324,3 +325,16 @@ def test_what_is_no_area_of_interest(tmp_path):
         rasters.read_polygons(tmp_path / "c.geojson", "EPSG:32632")
     with pytest.raises(ValueError, match="no coordinate reference system"):
         rasters.crs_to_wkt("EPSG:zone 32")
+
+
+def test_a_damaged_georeference_is_an_error_of_input(tmp_path):
+    # found by damaging files at random: the citation's text is said to be there and is not
+    keys = (1, 1, 0, 2, 1024, 0, 1, 1, 1026, 34737, 22, 0)
+    tags = [
+        (33550, "d", 3, (10.0, 10.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, 6e5, 48e5, 0.0), True),
+        (34735, "H", len(keys), keys, True),
+    ]
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((64, 64), np.uint16), extratags=tags)
+    with pytest.raises(OSError, match=r"a\.tif: its description is damaged: .*GTCitationGeoKey"):
+        rasters.read_info(tmp_path / "a.tif")
