@@ -663,9 +663,23 @@ def _copy_to_file(
         del copy
 
 
+def _sqlite_has_trees() -> bool:
+    """Tell whether SQLite can make the trees of a spatial index.
+
+    TensorFlow brings an SQLite that cannot, and it serves GDAL too where it was loaded first.
+    """
+    database = gdal.GetDriverByName("SQLite").Create(":memory:", 0, 0, 0, gdal.GDT_Unknown)
+    try:
+        database.ExecuteSQL("CREATE VIRTUAL TABLE tree USING rtree(id, low, high)")
+    except RuntimeError:
+        return False
+    return True
+
+
 def _polygon_layer(target: Any, crs: str) -> Any:
     """Make the layer that takes the polygons."""
-    layer = target.CreateLayer("land_use", _spatial_reference(crs), ogr.wkbPolygon)
+    options = [] if _sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
+    layer = target.CreateLayer("land_use", _spatial_reference(crs), ogr.wkbPolygon, options)
     layer.CreateField(ogr.FieldDefn("class_index", ogr.OFTInteger))
     layer.CreateField(ogr.FieldDefn("class_name", ogr.OFTString))
     layer.CreateField(ogr.FieldDefn("hectares", ogr.OFTReal))

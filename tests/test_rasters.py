@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -338,3 +339,20 @@ def test_a_damaged_georeference_is_an_error_of_input(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((64, 64), np.uint16), extratags=tags)
     with pytest.raises(OSError, match=r"a\.tif: its description is damaged: .*GTCitationGeoKey"):
         rasters.read_info(tmp_path / "a.tif")
+
+
+def test_polygons_can_be_written_where_tensorflow_was_loaded_first(tmp_path):
+    pytest.importorskip("tensorflow")
+    code = """
+        import sys, tensorflow, numpy as np
+        sys.path.insert(0, sys.argv[1])
+        from landuse import rasters
+        labels = np.array([[0, 1], [255, 1]], np.uint8)
+        place = 6e5, 10.0, 0.0, 48e5, 0.0, -10.0
+        print(rasters.polygonize(sys.argv[2], labels, place, "EPSG:32632", ["Lake", "Field"]))
+        print(len(rasters.read_polygons(sys.argv[2], "EPSG:32632")))
+    """
+    root = Path(rasters.__file__).parents[1]
+    command = [sys.executable, "-c", textwrap.dedent(code), root, tmp_path / "a.gpkg"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["2", "2"], done.stderr
