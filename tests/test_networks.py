@@ -31,9 +31,7 @@ def test_unknown_network_is_answered_with_those_that_work():
 
 def test_standardisation_equals_the_array_reference_in_bfloat16_too(bfloat16):
     pixels = np.random.default_rng(0).integers(1, 4000, (2, 64, 64, 13)).astype("uint16")
-    wanted = image_functions.preprocessing_image_ms(
-        pixels, STATISTICS["mean"], STATISTICS["std"]
-    )
+    wanted = image_functions.preprocessing_image_ms(pixels, STATISTICS["mean"], STATISTICS["std"])
     layer = networks.standardisation(STATISTICS)
     np.testing.assert_allclose(apply(layer, pixels), wanted, atol=1e-4)
 
