@@ -35,7 +35,7 @@ sys.path.append(str(ROOT))  # at its end: the standard library's statistics come
 
 from IPython.display import Code, Image, display
 
-from landuse import command_line, files, model_files, reports
+from landuse import command_line, files, model_files
 
 # %% [markdown]
 # ## What to train
@@ -115,7 +115,7 @@ train.main()
 
 # %%
 run = Path(train.PATH_TO_RUN.format(network=NETWORK))
-reports.draw_learning_curves(run / "history.csv")
+display(Image(run / "learning_curves.png", width=800))
 
 # %% [markdown]
 # ## What the model knows about itself

@@ -34,8 +34,10 @@ TIMEOUT = 7200  # s that a cell may take
 
 _LARGEST = 1_000_000  # bytes of a notebook that people still like to open on a web page
 _JPEG_QUALITY = 85
-_NOISE = re.compile(  # progress bars, and what TensorFlow and its libraries tell about themselves
-    r"\d+%\||^WARNING: All log messages|^[IWEF]\d{4} |^\d{4}-\d\d-\d\d .*tensorflow"
+_NOISE = re.compile(  # progress bars, what TensorFlow tells about itself, warnings inside libraries
+    r"^.*\d+%\|.*\n?|^WARNING: All log messages.*\n?|^[IWEF]\d{4} .*\n?"
+    r"|^\d{4}-\d\d-\d\d .*tensorflow.*\n?|^.*site-packages.*Warning: .*\n(  .*\n?)?",
+    re.MULTILINE,
 )
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -192,8 +194,7 @@ def tidy_outputs(outputs: list[Any]) -> list[Any]:
         if output.output_type == "stream":
             output.text = as_in_terminal(output.text)
             if output.name == "stderr":
-                lines = output.text.splitlines(keepends=True)
-                output.text = "".join(line for line in lines if not _NOISE.search(line))
+                output.text = _NOISE.sub("", output.text)
     return [output for output in tidied if output.get("text", "x").strip()]
 
 

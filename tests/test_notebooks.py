@@ -134,6 +134,7 @@ def test_outputs_are_tidied(build):
         new_output("stream", name="stdout", text="a\n"),
         new_output("stream", name="stdout", text="b\n"),
         new_output("stream", name="stderr", text=" 50%|#### |\r100%|########|\n"),
+        new_output("stream", name="stderr", text="a/site-packages/b.py:1: UserWarning: c\n  d(\n"),
         new_output("stream", name="stderr", text="UserWarning: look here\n"),
     ]
     tidied = build.tidy_outputs(outputs)
