@@ -84,9 +84,8 @@ def test_committed_notebook_was_run_and_is_small(repository, name):
     outputs = [output for cell in code for output in cell["outputs"]]
     assert all(output["output_type"] != "error" for output in outputs)
     assert sum("image" in kind for o in outputs for kind in o.get("data", {})) >= 4
-    texts = [text for o in outputs for text in (o.get("text", []), o.get("data", {}))]
-    shown = json.dumps(texts)
-    assert "\\r" not in shown and "\\b" not in shown
+    shown = "".join(line for o in outputs for line in o.get("text", []))
+    assert "\r" not in shown and "\b" not in shown
     for private in ("/home/", "/root/", "/tmp/", "site-packages"):
         assert private not in shown
 
