@@ -77,7 +77,8 @@ def main() -> None:
     check_templates(images)
     outcomes = Outcomes(images)
     with contextlib.ExitStack() as stack:
-        plans = [outcomes.attempt(image, plan_map, image, record, stack) for image in images]
+        taken: dict[Path, Path] = {}  # label image -> the scene it is of
+        plans = [outcomes.attempt(image, plan_map, image, record, stack, taken) for image in images]
         if any(plans):
             model, _ = model_files.load(PATH_TO_MODEL)
         for plan in filter(None, plans):
@@ -222,7 +223,9 @@ class Plan:
         return self.label.with_name(self.label.stem.removesuffix("_label") + ending)
 
 
-def plan_map(image: Path, record: dict[str, Any], stack: contextlib.ExitStack) -> Plan:
+def plan_map(
+    image: Path, record: dict[str, Any], stack: contextlib.ExitStack, taken: dict[Path, Path]
+) -> Plan:
     """Open a scene and check, before long work, that its map can be made and written."""
     from landuse import scenes
 
@@ -243,6 +246,7 @@ def plan_map(image: Path, record: dict[str, Any], stack: contextlib.ExitStack) -
         output_path(PATH_TO_LABEL_IMAGE, scene.name),
         output_path(PATH_TO_PROB_IMAGE, scene.name),
     )
+    check_outputs(plan, taken)
     stack.enter_context(files.lock(plan.label, "writing the map"))
     warn(scene, scenes.check_against_model(scene, record))
     return plan
@@ -270,10 +274,31 @@ def area_of_interest(scene: "Scene") -> tuple[mapping.Grid, np.ndarray | None]:
 def output_path(template: str, product: str) -> Path:
     """Give the path of an output that can be written; only the folder "maps" is made."""
     path = Path(template.replace("{product}", product))
-    if path.parent == Path("maps"):
-        path.parent.mkdir(exist_ok=True)
+    if path.parent == Path("maps") and not path.parent.exists():
+        path.parent.mkdir()
     files.check_can_write(path)
     return path
+
+
+def check_outputs(plan: Plan, taken: dict[Path, Path]) -> None:
+    """Raise a ValueError when a map would be written over its own input, or over another map."""
+    area = [BOUNDS] if isinstance(BOUNDS, str) else []
+    inputs = {Path(path).resolve() for path in (plan.image, PATH_TO_MODEL, *area)}
+    beside = [plan.beside(ending) for ending in (".png", ".html", ".gpkg")]
+    for output in (plan.label, plan.probability, *beside):
+        if output.resolve() in inputs:
+            raise ValueError(
+                f"the map would be written over {output}, which it is made from: choose another "
+                "PATH_TO_LABEL_IMAGE or PATH_TO_PROB_IMAGE"
+            )
+    if plan.label.resolve() == plan.probability.resolve():
+        raise ValueError(f"labels and probabilities cannot both be written to {plan.probability}")
+    other = taken.setdefault(plan.label.resolve(), plan.image)
+    if other != plan.image:
+        raise ValueError(
+            f"the maps of {other} and {plan.image} would both be written to {plan.label}: "
+            "map them in two calls, with another PATH_TO_LABEL_IMAGE"
+        )
 
 
 def warn(scene: "Scene", warnings: list[str]) -> None:

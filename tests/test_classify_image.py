@@ -395,6 +395,18 @@ def test_one_scene_that_fails_does_not_stop_the_others(set_up, place, tmp_path, 
     assert not list(Path("maps").glob("*.partial"))
 
 
+def test_two_scenes_of_one_name_do_not_share_a_map(set_up, place, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    write_scene(tmp_path / "other" / "scene.tif", made_pixels()[:80])
+    set_up(PATH_TO_IMAGE=[str(place / "scene.tif"), "other/scene.tif"], STRIDE=32)
+    with pytest.raises(ValueError, match="1 of 2 scenes"):
+        step.main()
+    said = capsys.readouterr().out
+    assert "other/scene.tif would both be written to maps/scene_label.tif: map them in" in said
+    labels, _ = rasters.read_raster("maps/scene_label.tif")
+    assert np.array_equal(labels, expected_labels(made_pixels(), 32))
+
+
 def test_several_scenes_need_product_in_given_paths(set_up, place, tmp_path):
     set_up(
         PATH_TO_IMAGE=[str(place / "scene.tif"), str(place)],

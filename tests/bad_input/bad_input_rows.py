@@ -340,6 +340,53 @@ ROWS = [
         "--path-to-image scenes/scene.tif scenes/patch.tif",
         "mixes patches and scenes",
     ),
+    _map(
+        "map over the scene",
+        "--path-to-label-image scenes/scene.tif",
+        "the map would be written over scenes/scene.tif, which it is made from",
+    ),
+    _map(
+        "probabilities over the scene",
+        "--path-to-prob-image scenes/../scenes/scene.tif",
+        "the map would be written over scenes/../scenes/scene.tif",
+    ),
+    _map(
+        "picture of the map over the scene",
+        "--path-to-image scenes/pisa.png --path-to-label-image scenes/pisa_label.tif "
+        "--path-to-model models/rgb.keras",
+        "the map would be written over scenes/pisa.png",
+    ),
+    _map(
+        "polygons over the area",
+        "--bounds scenes/area_of_mine.gpkg --path-to-label-image scenes/area_of_mine_label.tif",
+        "the map would be written over scenes/area_of_mine.gpkg",
+    ),
+    _map(
+        "same output by another name",
+        "--path-to-label-image out/{product}.tif --path-to-prob-image out/scene.tif",
+        "labels and probabilities cannot both be written to out/scene.tif",
+    ),
+    _map(
+        "scenes of one name",
+        "--path-to-image products/scene.tif scenes/scene.tif --strict --path-to-label-image "
+        "out/{product}_l.tif --path-to-prob-image out/{product}_p.tif",
+        "2 of 2 scenes could not be mapped, see above",
+    ),
+    _map(
+        "classes that are no names",
+        "--path-to-model models/numbers.keras",
+        "its record's class_names are not 1 to 254 names: [1, 2]",
+    ),
+    _map(
+        "band twice in a model",
+        "--path-to-model models/band_twice.keras",
+        "its record's band_names name one twice",
+    ),
+    _map(
+        "damaged statistics in a model",
+        "--path-to-model models/no_percentiles.keras",
+        "the model's record has damaged statistics of its training data (KeyError('0.1'))",
+    ),
     _map("scene under 64 px", "--path-to-image scenes/small.tif", "63x200 pixels, a scene has at"),
     _map("four bands", "--path-to-image scenes/four.tif", "has 4 bands without names"),
     _map("TCI", "--path-to-image scenes/T32TPP_TCI.tif", "is a true colour image (TCI)"),

@@ -112,6 +112,7 @@ def write_scenes(folder):
     scenes = folder / "scenes"
     write_tif(scenes / "scene.tif", 80, 90)
     write_tif(scenes / "second.tif", 80, 90)
+    write_tif(folder / "products" / "scene.tif", 80, 90, value=60000)
     write_tif(scenes / "patch.tif")
     write_tif(scenes / "small.tif", 63, 200)
     write_tif(scenes / "nodata.tif", 80, 80, value=0)
@@ -125,6 +126,14 @@ def write_scenes(folder):
     (scenes / "web.tif").write_text(WEB_SERVICE)
     (scenes / "entities.vrt").write_text(ENTITY_BOMB.replace("a>", "VRTDataset>"))
     (scenes / "zero.tif").touch()
+    write_jpg(scenes / "pisa.png", 80)
+    rasters.polygonize(
+        scenes / "area_of_mine.gpkg",
+        np.zeros((4, 4), np.uint8),
+        (600000.0, 200.0, 0.0, 4850000.0, 0.0, -200.0),
+        "EPSG:32632",
+        ["mine"],
+    )
     (scenes / "area.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     far = {"type": "Polygon", "coordinates": [[[9, 0], [9.1, 0], [9, 0.1], [9, 0]]]}
     (scenes / "far.geojson").write_text(json.dumps(far))
@@ -193,6 +202,10 @@ def write_models(folder):
     write_model(models / "newer.keras", format=9)
     write_model(models / "no_classes.keras", class_names=None)
     write_model(models / "units.keras", units="reflectance")
+    write_model(models / "numbers.keras", class_names=[1, 2])
+    write_model(models / "band_twice.keras", band_names=["B02", "B02"])
+    statistics = {**RECORD["statistics"], "percentiles": {"1": [300] * 13}}
+    write_model(models / "no_percentiles.keras", statistics=statistics)
     write_model(models / "no_weights.keras", members=("config.json", "metadata.json"))
     write_model(models / "other_classes.keras", class_names=["Ice", "Sand"])
     with zipfile.ZipFile(models / "foreign.keras", "w") as archive:
