@@ -20,6 +20,7 @@ RECORD_MEMBER = "landuse.json"
 RECORD_FORMAT = 1
 _KERAS_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _LARGEST_RECORD = 64 << 20  # bytes; ours have some ten thousand
+_MOST_CLASSES = 254  # labels are uint8, 255 is nodata, and "uncertain" may come to the classes
 _KINDS = {
     "class_names": list,
     "band_names": list,
@@ -231,6 +232,13 @@ def _read_member(archive: zipfile.ZipFile, path: str | Path) -> Any:
         raise ValueError(f"{path}: its record is not JSON ({error})") from error
 
 
+def _check_names(names: list[Any], whose: str, most: int) -> None:
+    if not 1 <= len(names) <= most or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"{whose} are not 1 to {most} names: {str(names)[:100]}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{whose} name one twice: {str(names)[:100]}")
+
+
 def _check_record(record: Any, path: str | Path) -> None:
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         found = record.get("format") if isinstance(record, dict) else type(record).__name__
@@ -240,5 +248,7 @@ def _check_record(record: Any, path: str | Path) -> None:
     for name, kind in _KINDS.items():
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{path}: its record has no {name!r} ({kind.__name__} expected)")
+    _check_names(record["class_names"], f"{path}: its record's class_names", _MOST_CLASSES)
+    _check_names(record["band_names"], f"{path}: its record's band_names", _MOST_CLASSES)
     if record["units"] not in ("DN", "rgb8"):
         raise ValueError(f"{path}: its record has units {record['units']!r}, not 'DN' or 'rgb8'")

@@ -591,6 +591,23 @@ def _outside(
     ]
 
 
+def _known_levels(
+    statistics: dict[str, Any], band_names: Sequence[str], units: str
+) -> dict[str, np.ndarray]:
+    """Return the percentiles of the training data, in DN, in the order of the bands."""
+    try:
+        place = [list(statistics["band_names"]).index(band) for band in band_names]
+        return {
+            percent: _to_dn(np.asarray(statistics["percentiles"][percent], float)[place], units)
+            for percent in ("0.1", "1", "50", "99", "99.9")
+        }
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"the model's record has damaged statistics of its training data ({error!r}): "
+            "copy or train the model again"
+        ) from error
+
+
 def check_sample(
     sample: np.ndarray,
     band_names: Sequence[str],
@@ -618,11 +635,7 @@ def check_sample(
         return ["no valid pixel was met in a sample of the scene"]
     if "percentiles" not in statistics:
         return []
-    place = [list(statistics["band_names"]).index(band) for band in band_names]
-    known = {
-        percent: _to_dn(np.asarray(values)[place], units)
-        for percent, values in statistics["percentiles"].items()
-    }
+    known = _known_levels(statistics, band_names, units)
     dn = _to_dn(sample, units)
     levels = np.percentile(dn, (1, 50, 99), axis=0)
     trained = np.stack([known["1"], known["50"], known["99"]])
