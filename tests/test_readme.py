@@ -24,6 +24,7 @@ MARKS = ("needs network", "an example")
 _TRAINING = "--network VGG16 --epochs 1 --batch-size 16"
 SMALL = {
     "00_get_data.py": "--sample-patches-per-class 10",
+    "03_train_rgb_from_scratch.py": _TRAINING,
     "05_train_ms_from_scratch.py": _TRAINING
     + " --path-to-run runs/05_train_ms_from_scratch_DenseNet201",
     "06_classify_image.py": "--stride 64",
