@@ -3,16 +3,17 @@
     python tests/kill_driver.py --step 06 --times 20
 
 prints a line for each time and ends with status 1 if any result differed. `--step` is 01,
-training or 06. Every time starts anew in a folder of its own.
+training or 06. Every time starts anew in a folder of its own. With `--quick`, the runs are forked
+from one process that has imported Keras, and a network of a few layers is trained.
 """
 
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
+import runpy
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,69 +29,105 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 LONGEST = 600  # s that any run may take
 EPOCHS = 6
+BLOCKS = 91  # lines of the journal of the map
 TOLERANCE = 1e-3  # of the weights and of the history; sums differ by the order of threads
 
 
 @dataclass(frozen=True)
 class Step:
-    """How a step is run, when its work begins, and how far it came."""
+    """How a step is run, and how far it came."""
 
     command: list[str]
-    begins: Callable[[Path], bool]  # kills are spread over the time from here on
+    reached: Callable[[Path], float]  # share of the work that is done; below 0 before it begins
+    delay: float  # a kill comes up to so long after a share was reached, as a share of the whole
     progress: Callable[[Path], str]
     check_rerun: Callable[[str, str], None]  # what was printed, the progress before
     compare: Callable[[Path, Path], list[str]]  # what differs between two folders
 
 
-def start(step: Step, folder: Path) -> subprocess.Popen:
-    """Start the step in a folder, its output in a file beside it."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with open(folder.with_suffix(".out"), "wb") as output:
-        return subprocess.Popen(
-            [sys.executable, *step.command],
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+class Run:
+    """A run of a step in a folder, its output in a file beside it."""
+
+    def __init__(self, step: Step, folder: Path, quick: bool, share: float = 0) -> None:
+        self.folder, self.output = folder, folder.with_suffix(".out")
+        start = fork_run if quick else execute
+        self.process = multiprocessing.get_context("fork").Process(
+            target=start, args=(step.command, folder, self.output)
         )
+        self.process.start()
+        end = time.monotonic() + LONGEST
+        while self.process.is_alive() and time.monotonic() < end and step.reached(folder) < share:
+            time.sleep(0.005)
+        self.begin = time.monotonic()
 
+    def finish(self) -> tuple[str, float]:
+        """Wait for the end; give what was printed and the time from when the work began."""
+        self.process.join(LONGEST)
+        seconds = time.monotonic() - self.begin
+        printed = self.output.read_text(errors="replace")
+        if self.process.exitcode != 0:
+            self.process.kill()
+            raise RuntimeError(f"status {self.process.exitcode}: {printed[-2000:]}")
+        return printed, seconds
 
-def wait_until_work_begins(step: Step, folder: Path, process: subprocess.Popen) -> None:
-    """Wait for the first sign of work, or for the end."""
-    end = time.monotonic() + LONGEST
-    while process.poll() is None and time.monotonic() < end and not step.begins(folder):
-        time.sleep(0.005)
-
-
-def run(step: Step, folder: Path) -> tuple[str, float]:
-    """Run the step to its end; give what it printed and the time from when its work began."""
-    process = start(step, folder)
-    wait_until_work_begins(step, folder, process)
-    begin = time.monotonic()
-    status = process.wait(LONGEST)
-    printed = folder.with_suffix(".out").read_text(errors="replace")
-    if status != 0:
-        raise RuntimeError(f"status {status}: {printed[-2000:]}")
-    return printed, time.monotonic() - begin
-
-
-def kill(step: Step, folder: Path, seconds: float) -> bool:
-    """Run the step and kill it so many seconds after its work began; False if it had ended."""
-    process = start(step, folder)
-    wait_until_work_begins(step, folder, process)
-    try:
-        process.wait(seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    def kill_after(self, seconds: float) -> bool:
+        """Kill it so long after its share was reached; False if it had ended by then."""
+        self.process.join(seconds)
+        if not self.process.is_alive():
+            return False
+        self.process.kill()
+        self.process.join()
         return True
+
+
+def redirect(folder: Path, output: Path) -> None:
+    """Work in a folder, print to a file."""
+    os.chdir(folder)
+    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+
+
+def execute(command: list[str], folder: Path, output: Path) -> None:
+    """Become a new process that runs the step, as from a shell."""
+    redirect(folder, output)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.execve(sys.executable, [sys.executable, *command], environment)
+
+
+def fork_run(command: list[str], folder: Path, output: Path) -> None:
+    """Run the step in this forked process."""
+    redirect(folder, output)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    sys.argv = command
+    runpy.run_path(command[0], run_name="__main__")
+
+
+def import_for_quick_runs() -> None:
+    """Import what forked runs need, without any computing, which forks do not survive."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    from landuse import reports, training, views  # noqa: F401
+
+    keras.applications.Tiny = tiny_network
+
+
+def tiny_network(weights: None, input_shape: tuple, include_top: bool, name: str = "Tiny") -> Any:
+    """Give a network in the manner of those of keras.applications."""
+    import keras
+
+    pixels = keras.Input(input_shape)
+    values = keras.layers.Conv2D(8, 3, strides=4, use_bias=False)(pixels)
+    values = keras.layers.ReLU()(keras.layers.BatchNormalization()(values))
+    return keras.Model(pixels, keras.layers.Conv2D(16, 3, strides=2)(values), name=name)
 
 
 # ---- step 01
 
 
-def split_step(place: Path) -> Step:
+def split_step(place: Path, quick: bool) -> Step:
     """A split of 3000 images."""
     for name in "ABCDE":
         (place / "images" / name).mkdir(parents=True)
@@ -104,7 +142,8 @@ def split_step(place: Path) -> Step:
 
     return Step(
         command,
-        begins=lambda folder: True,
+        reached=lambda folder: 1.0,  # there is nothing to wait for that would not slow it down
+        delay=1.0,
         progress=progress,
         check_rerun=lambda printed, before: None,
         compare=differing_files,
@@ -128,8 +167,8 @@ def differing_files(one: Path, other: Path) -> list[str]:
 # ---- step 06
 
 
-def map_step(place: Path) -> Step:
-    """A map of a small scene in about 90 blocks."""
+def make_scene_and_model(place: Path) -> None:
+    """Write what a small map is made from."""
     from test_classify_image import CLASSES, brightness_model, made_pixels, write_scene
 
     from image_functions import BANDS_MS, pooled_statistics
@@ -146,22 +185,35 @@ def map_step(place: Path) -> Step:
         "network": "Small",
     }
     model_files.save(brightness_model(), record, place / "model.keras")
+
+
+def map_step(place: Path, quick: bool) -> Step:
+    """A map of a small scene in about 90 blocks."""
+    maker = multiprocessing.get_context("fork").Process(target=make_scene_and_model, args=(place,))
+    maker.start()
+    maker.join()
     command = [str(REPOSITORY / "06_classify_image.py"), "--path-to-image", "../scene.tif"]
     command += ["--path-to-model", "../model.keras", "--precision", "float32"]
     command += ["--stride", "4", "--block-size", "16", "--batch-size", "4"]
     journal = Path("maps") / "scene_label.tif.partial" / "journal.txt"
 
+    def reached(folder: Path) -> float:
+        try:
+            return (folder / journal).read_text().count("\n") / BLOCKS
+        except OSError:
+            return 1.0 if (folder / "maps" / "scene_label.tif").exists() else -1.0
+
     def progress(folder: Path) -> str:
-        if not (folder / journal).is_file():
-            return f"{len(list(folder.glob('maps/scene*')))} files of the map"
-        return f"{len((folder / journal).read_text().splitlines()) - 1} blocks"
+        written = len(list(folder.glob("maps/scene[_.]*")))
+        return f"{max(round(reached(folder) * BLOCKS) - 1, 0)} of 90 blocks, {written} files"
 
     def compare(one: Path, other: Path) -> list[str]:
         return [name for name in differing_files(one, other) if not name.endswith(".lock")]
 
     return Step(
         command,
-        begins=lambda folder: (folder / journal).exists(),
+        reached=reached,
+        delay=0.1,
         progress=progress,
         check_rerun=lambda printed, before: None,
         compare=compare,
@@ -171,8 +223,8 @@ def map_step(place: Path) -> Step:
 # ---- training
 
 
-def training_step(place: Path) -> Step:
-    """MobileNet from scratch on 24 patches."""
+def training_step(place: Path, quick: bool) -> Step:
+    """A network from scratch on 24 patches."""
     from landuse import datasets, rasters
 
     rng = np.random.default_rng(0)
@@ -184,10 +236,15 @@ def training_step(place: Path) -> Step:
             rasters.write_geotiff(path, pixels.astype(np.uint16), None, "")
     split = datasets.split_random(datasets.find_images(place / "images"), 1 / 3)
     datasets.make_split_folder(place / "split", split, {})
-    command = [str(REPOSITORY / "05_train_ms_from_scratch.py"), "--network", "MobileNet"]
+    command = [str(REPOSITORY / "05_train_ms_from_scratch.py")]
+    command += ["--network", "Tiny" if quick else "MobileNet", "--bands", "RGB"]
     command += ["--path-to-split-datasets", "../split", "--path-to-run", "run"]
     command += ["--epochs", str(EPOCHS), "--batch-size", "8", "--precision", "float32"]
-    command += ["--bands", "RGB"]
+
+    def reached(folder: Path) -> float:
+        if not (folder / "run" / "settings.json").exists():
+            return -1.0
+        return len(read_state(folder / "run" / "state.npz")["history"]) / EPOCHS
 
     def progress(folder: Path) -> str:
         state = read_state(folder / "run" / "state.npz")
@@ -201,7 +258,8 @@ def training_step(place: Path) -> Step:
 
     return Step(
         command,
-        begins=lambda folder: (folder / "run" / "settings.json").exists(),
+        reached=reached,
+        delay=0.2,
         progress=progress,
         check_rerun=check_rerun,
         compare=differing_trainings,
@@ -220,7 +278,7 @@ def differing_trainings(one: Path, other: Path) -> list[str]:
     """Say what is not the same, within the tolerance, in the run folders of two places."""
     states = [read_state(folder / "run" / "state.npz") for folder in (one, other)]
     weights = [read_weights(folder / "run" / "model.keras") for folder in (one, other)]
-    differing = [f"{state['finished']}" for state in states if not state["finished"]]
+    differing = ["not finished" for state in states if not state["finished"]]
     histories = [[drop_times(row) for row in state["history"]] for state in states]
     if [row.keys() for row in histories[0]] != [row.keys() for row in histories[1]]:
         return [*differing, "rows of the history"]
@@ -244,11 +302,8 @@ def drop_times(row: dict) -> dict:
 
 
 def missing_files(one: Path, other: Path) -> list[str]:
-    """Names that only one of two run folders has; TensorBoard names its files by the time."""
-    names = [
-        {path.name for path in folder.iterdir() if path.name not in ("logs",)}
-        for folder in (one, other)
-    ]
+    """Names that only one of two run folders has; TensorBoard's logs do not count."""
+    names = [{path.name for path in folder.iterdir()} - {"logs"} for folder in (one, other)]
     return sorted(names[0] ^ names[1])
 
 
@@ -274,29 +329,32 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 STEPS = {"01": split_step, "06": map_step, "training": training_step}
 
 
-def drive(name: str, times: int, place: Path, seed: int = 0) -> list[list[str]]:
+def drive(
+    name: str, times: int, place: Path, seed: int = 0, quick: bool = False
+) -> list[list[str]]:
     """Kill and rerun a step so many times, printing a line each; give what differed each time."""
-    step = STEPS[name](place)
+    if quick:
+        import_for_quick_runs()
+    step = STEPS[name](place, quick)
     (place / "whole").mkdir()
-    _, seconds = run(step, place / "whole")
+    _, seconds = Run(step, place / "whole", quick).finish()
     print(f"{name}: uninterrupted, {seconds:.1f} s of work", flush=True)
     moments = random.Random(seed)
     outcomes: list[list[str]] = []
     for attempt in range(10 * times):
         folder = place / f"killed_{attempt}"
         folder.mkdir()
-        moment = moments.uniform(0, seconds)
-        if not kill(step, folder, moment):
-            seconds = moment  # it had ended: the machine is quicker than before
+        share, delay = moments.random(), moments.random() * step.delay * seconds
+        if not Run(step, folder, quick, share).kill_after(delay):
+            seconds *= 0.9  # it had ended: the machine is quicker than before
             continue
         before = step.progress(folder)
-        printed, rest = run(step, folder)
+        printed, rest = Run(step, folder, quick).finish()
         step.check_rerun(printed, before)
-        differing = step.compare(place / "whole", folder)
-        outcomes.append(differing)
+        outcomes.append(step.compare(place / "whole", folder))
         print(
-            f"{name} {len(outcomes):2} of {times}: killed at {moment:5.2f} s, {before}; "
-            f"rerun {rest:.1f} s: {'; '.join(differing) or 'the same'}",
+            f"{name} {len(outcomes):2} of {times}: killed with {before}; "
+            f"rerun {rest:.1f} s: {'; '.join(outcomes[-1]) or 'the same'}",
             flush=True,
         )
         if len(outcomes) == times:
@@ -312,9 +370,10 @@ def main() -> int:
     parser.add_argument("--step", choices=STEPS, required=True)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = drive(arguments.step, arguments.times, Path(folder), arguments.seed)
+        outcomes = drive(given.step, given.times, Path(folder), given.seed, given.quick)
     return int(any(outcomes))
 
 
