@@ -2,8 +2,8 @@
 
 Reads the training patches (<split>/train/<Class>/), prints for each band its mean, standard
 deviation, smallest and largest value, pooled over all pixels, and writes them, with percentiles,
-to <split>/statistics.json, where the training steps find them. Without that file the published
-statistics of EuroSAT serve.
+to <split>/statistics.json, where the training steps find them. Without that file they measure the
+training patches themselves, each time anew.
 
 Run:
     python statistics.py
