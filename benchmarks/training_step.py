@@ -1,0 +1,194 @@
+"""How close training comes to the bare network: images a second of a step, and of `fit`.
+
+The bare step is `train_on_batch` with the same batch in memory, or `fit` on that batch where Keras
+is faster so: no images are prepared. Against it stands `fit` as the training scripts call it, with
+their batches: shuffled, augmented, prepared in threads. The three take turns, and the best round
+of each counts. What `fit` does once an epoch (starting, validating, saving) is left out.
+
+The time to the first step is that of a new network: from the call of `fit` to the end of its first
+step, in which Keras traces and compiles. The patches are made, and nothing has to be downloaded.
+
+Run (VGG16 takes a few minutes, DenseNet201 about a quarter of an hour):
+    python benchmarks/training_step.py
+    KERAS_BACKEND=jax python benchmarks/training_step.py --networks VGG16
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import measuring
+import numpy as np
+
+from landuse import command_line
+
+# Network
+NETWORKS = ["VGG16", "DenseNet201"]  # and ResNet50
+PRECISIONS = ["float32", "mixed_bfloat16"]  # and mixed_float16, for older GPUs
+BANDS = 3  # or 13
+
+# Augmentation, as in the training scripts
+ROTATION_RANGE = 180.0  # degrees to either side
+HORIZONTAL_FLIP = True  # left and right change places
+VERTICAL_FLIP = True  # top and bottom change places
+SYMMETRIES = False  # the eight symmetries of the square
+BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
+CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
+MIXUP = 0.0  # 0.2: blend pairs of images and of labels
+
+# Training
+BATCH_SIZE = 64  # images per step
+OPTIMIZER = "AdamW"  # or SGD
+SCHEDULE = "cosine"  # or one_cycle, constant
+WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
+WEIGHT_DECAY = 0.02  # not on biases and normalisations
+CLIP_NORM = 1.0  # longer gradients are shortened
+CLASS_WEIGHTS = False  # let the images of rare classes weigh more
+EMA = False  # keep a moving average of the weights
+WORKERS = 1  # threads that prepare the images
+MOSAIC = 1  # K: train on mosaics of K x K images
+SEED = 42  # of weights, order and augmentation
+
+# Measurement
+STEPS = 10  # that are timed in a turn
+STEPS_BEFORE = 2  # of fit that are not: its threads start
+ROUNDS = 3  # turns of each, the best counts
+
+
+def main() -> None:
+    """Measure each network in each precision and print the table."""
+    print(f"{measuring.machine()}; {BANDS} bands, batches of {BATCH_SIZE}, best of {ROUNDS} rounds")
+    print("Images a second:\n")
+    measuring.print_header(
+        "network, precision",
+        "step in memory",
+        "fit in memory",
+        "fit with our batches",
+        "share of the bare step",
+        "the same in processor time",
+        "time to first step, s",
+    )
+    for name in NETWORKS:
+        for precision in PRECISIONS:
+            print_row_of(name, precision)
+
+
+def print_row_of(name, precision):
+    seconds, first = measure(name, precision)
+    rates = {kind: STEPS * BATCH_SIZE / of_turn for kind, of_turn in seconds.items()}
+    shares = rates["fit"] / np.maximum(rates["step"], rates["fit in memory"])
+    measuring.print_row(
+        f"{name}, {precision}",
+        *(f"{rates[kind][0]:.1f}" for kind in ("step", "fit in memory", "fit")),
+        *(f"{100 * share:.1f} %" for share in shares),
+        f"{first:.0f}",
+    )
+
+
+def measure(name, precision):
+    """Best seconds of STEPS steps of each kind, by clock and processor; seconds to a first step."""
+    import keras
+
+    from landuse import training
+
+    keras.utils.set_random_seed(SEED)
+    training.set_precision(precision)
+    data = made_data()
+    batches = training.augmented_batches(data, command_line.constants(globals()))
+    batch = batches[0]
+    in_memory = repeated(batch)
+    model = make_model(name, data)
+    first = first_step(model, batches)
+    model.train_on_batch(*batch)
+    turns = {
+        "step": lambda: steps_one_by_one(model, batch),
+        "fit in memory": lambda: steps_of_fit(model, in_memory),
+        "fit": lambda: steps_of_fit(model, batches),
+    }
+    rounds = [{kind: turn() for kind, turn in turns.items()} for _ in range(ROUNDS)]
+    return {kind: np.min([turn[kind] for turn in rounds], axis=0) for kind in turns}, first
+
+
+def made_data():
+    """Make as many patches as the steps of a turn need."""
+    from landuse import training
+
+    count = (STEPS_BEFORE + STEPS) * BATCH_SIZE
+    labels = np.arange(count) % len(measuring.CLASS_NAMES)
+    part = training.Part(measuring.made_patches(count, BANDS), labels, [])
+    bands = [f"band {number}" for number in range(BANDS)]
+    return training.Data(part, part, measuring.CLASS_NAMES, bands, "DN", {})
+
+
+def make_model(name, data):
+    """Build and compile the network that a script trains from scratch."""
+    from landuse import networks, training
+
+    model = training.form_to_train(measuring.random_classifier(name, BANDS), MOSAIC)
+    rate, steps = networks.network(name).learning_rate, data.steps(BATCH_SIZE)
+    settings = command_line.constants(globals())
+    model.compile(
+        training.scheduled_optimizer(settings, rate, 100, steps),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def repeated(batch):
+    """Make a data set whose batches are all the same one."""
+    import keras
+
+    class Repeated(keras.utils.PyDataset):
+        def __len__(self):
+            return STEPS_BEFORE + STEPS
+
+        def __getitem__(self, index):
+            return batch
+
+    return Repeated()
+
+
+def first_step(model, batches):
+    times = step_times()
+    start = time.perf_counter()
+    model.fit(batches, steps_per_epoch=1, shuffle=False, callbacks=[times], verbose=0)
+    return times.clock[0] - start
+
+
+def steps_one_by_one(model, batch):
+    clock, processor = time.perf_counter(), time.process_time()
+    for _ in range(STEPS):
+        model.train_on_batch(*batch)
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def steps_of_fit(model, batches):
+    """Seconds of the last STEPS steps of an epoch."""
+    times = step_times()
+    model.fit(batches, shuffle=False, callbacks=[times], verbose=0)
+    first = STEPS_BEFORE - 1
+    return times.clock[-1] - times.clock[first], times.processor[-1] - times.processor[first]
+
+
+def step_times():
+    """Make a callback that notes when each step ended."""
+    import keras
+
+    class StepTimes(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.clock, self.processor = [], []
+
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["loss"])  # as the training looks at it: some backends are not done before
+            self.clock.append(time.perf_counter())
+            self.processor.append(time.process_time())
+
+    return StepTimes()
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())
