@@ -47,10 +47,13 @@ CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
 PATIENCE = 10  # end a phase after so many epochs without a better validation accuracy
 
+# Dense maps: many times faster, but only with a network that learned to see patches among others
+MOSAIC_EPOCHS = 0  # 3: so many more passes at the end, on mosaics of patches
+MOSAIC = 4  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
+
 # Machine
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
-MOSAIC = 1  # K: train on mosaics of K x K images, for dense maps (BATCH_SIZE: a multiple of K * K)
 SEED = 42  # of weights, order and augmentation
 
 
@@ -72,7 +75,7 @@ def main() -> None:
         # Step 1: the network without its top, with what it learned on other images
         learned = model_files.learned_network(NETWORK, WEIGHTS)
         data = training.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
-        run.describe(data, NETWORK, WEIGHTS, MOSAIC)
+        run.describe(data, NETWORK, WEIGHTS)
         networks.check_bands(data.band_names, learned.band_names, same=True)
 
         # Step 2: pixels as the network expects them, a new top on it
@@ -84,20 +87,20 @@ def main() -> None:
 
         # Step 3: augmentation, for the training images only
         train = training.augmented_batches(data, settings)
-        validation = data.batches("validation", BATCH_SIZE, MOSAIC)
+        validation = data.batches("validation", BATCH_SIZE)
 
         # Step 4: callbacks
         callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
-        trained, steps = training.form_to_train(model, MOSAIC), data.steps(BATCH_SIZE)
+        mosaics, steps = training.mosaic_form(model, settings), data.steps(BATCH_SIZE)
 
         # Step 5: freeze the network
         networks.freeze_base(model, NETWORK)
 
         # Step 6: fit the new top
         optimizer = training.scheduled_optimizer(settings, LEARNING_RATE_TOP, EPOCHS_TOP, steps)
-        trained.compile(optimizer, loss, metrics=["accuracy"])
-        run.fit("top", trained, train, validation, EPOCHS_TOP, callbacks, keep=model)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        run.fit("top", model, train, validation, EPOCHS_TOP, callbacks)
 
         if EPOCHS > 0:
             # Step 7: unfreeze all but the first block
@@ -105,9 +108,13 @@ def main() -> None:
 
             # Step 8: fit, slowly
             optimizer = training.scheduled_optimizer(settings, LEARNING_RATE, EPOCHS, steps)
-            trained.compile(optimizer, loss, metrics=["accuracy"])
-            run.fit("fine-tuning", trained, train, validation, EPOCHS, callbacks, keep=model)
-        run.finish(data, BATCH_SIZE, MOSAIC, reports.write_report)
+            model.compile(optimizer, loss, metrics=["accuracy"])
+            run.fit("fine-tuning", model, train, validation, EPOCHS, callbacks)
+
+        if mosaics:
+            # One more step: see patches among neighbours, for dense maps
+            run.fit_mosaics(mosaics, model, data, settings, LEARNING_RATE, callbacks)
+        run.finish(data, BATCH_SIZE, reports.write_report)
 
 
 if __name__ == "__main__":

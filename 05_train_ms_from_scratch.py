@@ -45,10 +45,13 @@ CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 
+# Dense maps: many times faster, but only with a network that learned to see patches among others
+MOSAIC_EPOCHS = 0  # 3: so many more passes at the end, on mosaics of patches
+MOSAIC = 4  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
+
 # Machine
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
-MOSAIC = 1  # K: train on mosaics of K x K images, for dense maps (BATCH_SIZE: a multiple of K * K)
 SEED = 42  # of weights, order and augmentation
 
 
@@ -67,7 +70,7 @@ def main() -> None:
             return
         training.set_precision(PRECISION)
         data = training.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
-        run.describe(data, NETWORK, mosaic=MOSAIC)
+        run.describe(data, NETWORK)
 
         # Step 1: the network without its top, with random weights
         base = networks.base_network(NETWORK, bands=len(data.band_names), weights=None)
@@ -80,20 +83,24 @@ def main() -> None:
 
         # Step 3: augmentation, for the training images only
         train = training.augmented_batches(data, settings)
-        validation = data.batches("validation", BATCH_SIZE, MOSAIC)
+        validation = data.batches("validation", BATCH_SIZE)
 
         # Step 4: callbacks
         callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
+        mosaics = training.mosaic_form(model, settings)
 
         # Steps 5 to 8: nothing is frozen, all weights learn together from the start
-        trained = training.form_to_train(model, MOSAIC)
-        trained.compile(
+        model.compile(
             training.scheduled_optimizer(settings, rate, EPOCHS, data.steps(BATCH_SIZE)),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
         )
-        run.fit("from scratch", trained, train, validation, EPOCHS, callbacks, keep=model)
-        run.finish(data, BATCH_SIZE, MOSAIC, reports.write_report)
+        run.fit("from scratch", model, train, validation, EPOCHS, callbacks)
+
+        if mosaics:
+            # One more step: see patches among neighbours, for dense maps
+            run.fit_mosaics(mosaics, model, data, settings, rate / 3, callbacks)
+        run.finish(data, BATCH_SIZE, reports.write_report)
 
 
 if __name__ == "__main__":

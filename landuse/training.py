@@ -149,7 +149,7 @@ class _Reordered:
         return self.patches[self.order[indices]]
 
 
-def augmented_batches(data: Data, settings: Mapping[str, Any]) -> Any:
+def augmented_batches(data: Data, settings: Mapping[str, Any], mosaic: int = 1) -> Any:
     """Make the batches to train with, by the constants of a script.
 
     Parameters
@@ -157,18 +157,21 @@ def augmented_batches(data: Data, settings: Mapping[str, Any]) -> Any:
     data : Data
     settings : mapping
         The constants of the script by their names: BATCH_SIZE, those of the augmentation,
-        CLASS_WEIGHTS, MOSAIC, SEED, WORKERS.
+        CLASS_WEIGHTS, SEED, WORKERS.
+    mosaic : int
+        K: laid out as mosaics of K x K images. 1: not.
 
     Returns
     -------
     keras.utils.PyDataset
         See `image_functions.simple_image_generator`.
     """
-    names = ("batch_size", *AUGMENTATION, "mosaic", "seed", "workers")
+    names = ("batch_size", *AUGMENTATION, "seed", "workers")
     return image_functions.simple_image_generator(
         data.train.patches,
         labels=data.one_hot_labels("train"),
         sample_weights=data.class_weights() if settings["CLASS_WEIGHTS"] else None,
+        mosaic=mosaic,
         **{name: settings[name.upper()] for name in names},
     )
 
@@ -408,12 +411,25 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def form_to_train(model: keras.Model, mosaic: int) -> keras.Model:
-    """Give the form of a classifier that is trained: itself, or on mosaics of K x K patches.
+def mosaic_form(model: keras.Model, settings: Mapping[str, Any]) -> keras.Model | None:
+    """Give the form of a classifier that takes mosaics, if it is to be trained on them.
 
-    Both share their layers, so training the one trains the other.
+    Both share their layers, so training the one trains the other. Made before the training begins,
+    it tells at once whether this network can become dense.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A patch classifier.
+    settings : mapping
+        MOSAIC_EPOCHS.
+
+    Returns
+    -------
+    keras.Model or None
+        None without MOSAIC_EPOCHS.
     """
-    return dense.mosaic_model(model) if mosaic > 1 else model
+    return dense.mosaic_model(model) if settings["MOSAIC_EPOCHS"] else None
 
 
 def make_optimizer(
@@ -498,7 +514,8 @@ def predict(
     ndarray of shape (N, classes), float32
     """
     batches = data.batches(part, batch_size, mosaic)
-    answers = form_to_train(model, mosaic).predict(batches, verbose=0)
+    form = dense.mosaic_model(model) if mosaic > 1 else model
+    answers = form.predict(batches, verbose=0)
     order = order_of(len(getattr(data, part).labels), mosaic)
     probabilities = np.empty((len(order), len(data.class_names)), np.float32)
     probabilities[order] = answers.reshape(-1, len(data.class_names))[: len(order)]
@@ -556,9 +573,7 @@ class Run:
             )
         return self.state.finished
 
-    def describe(
-        self, data: Data, network: str, weights: str | None = None, mosaic: int = 1
-    ) -> None:
+    def describe(self, data: Data, network: str, weights: str | None = None) -> None:
         """Note what the saved model has to tell about itself, and say what is ahead.
 
         Raises
@@ -581,7 +596,7 @@ class Run:
             "statistics": data.statistics,
             "network": network,
             "weights": _without_absolute_paths({"weights": weights})["weights"],
-            "dense": mosaic > 1,
+            "dense": False,
             "processing_level": "L1C",
             "settings": _without_absolute_paths(self.settings),
             "versions": _versions(),
@@ -646,6 +661,46 @@ class Run:
         if phase not in self.state.phases_done:
             self.state.phases_done.append(phase)
 
+    def fit_mosaics(
+        self,
+        mosaics: keras.Model,
+        model: keras.Model,
+        data: Data,
+        settings: Mapping[str, Any],
+        learning_rate: float,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        """Train on mosaics of patches: the last phase, that makes a model fit for dense maps.
+
+        A patch alone has nothing around it but padding with zeros. In a scene it has neighbours,
+        and what the deeper layers see at its edge is something they never met. In a mosaic other
+        patches are the neighbours. The best model of this phase replaces that of earlier ones.
+
+        Parameters
+        ----------
+        mosaics, model : keras.Model
+            The form to train (see `mosaic_form`), and the patch classifier to save.
+        data : Data
+        settings : mapping
+            The constants of the script.
+        learning_rate : float
+            The highest rate.
+        callbacks : sequence of keras.callbacks.Callback
+        """
+        name, across, batch_size = "mosaics", settings["MOSAIC"], settings["BATCH_SIZE"]
+        epochs = settings["MOSAIC_EPOCHS"]
+        if name not in (self.state.phase, *self.state.phases_done):
+            self.state.best, self.state.best_epoch = -math.inf, 0
+        self.record["dense"] = True
+        mosaics.compile(
+            scheduled_optimizer(settings, learning_rate, epochs, data.steps(batch_size)),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
+            metrics=["accuracy"],
+        )
+        train = augmented_batches(data, settings, across)
+        validation = data.batches("validation", batch_size, across)
+        self.fit(name, mosaics, train, validation, epochs, callbacks, keep=model)
+
     def _restore(self, model: keras.Model, with_optimizer: bool) -> None:
         if not self._arrays:
             return
@@ -674,7 +729,6 @@ class Run:
         self,
         data: Data | None = None,
         batch_size: int = 64,
-        mosaic: int = 1,
         write_report: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
         """Measure the best model, mark the run as finished and say where the model is.
@@ -683,13 +737,12 @@ class Run:
         ----------
         data : Data, optional
             Without it nothing is measured.
-        batch_size, mosaic : int
-            As in the training.
+        batch_size : int
         write_report : callable, optional
             `reports.write_report`, or another that takes the same.
         """
         if data is not None and write_report is not None:
-            self._measure(data, batch_size, mosaic, write_report)
+            self._measure(data, batch_size, write_report)
         self.state.finished = True
         _write_state(self.folder / _STATE, self.state, {})
         print(
@@ -701,13 +754,14 @@ class Run:
         print(f"model: {self.model_path}")
 
     def _measure(
-        self, data: Data, batch_size: int, mosaic: int, write_report: Callable[..., dict[str, Any]]
+        self, data: Data, batch_size: int, write_report: Callable[..., dict[str, Any]]
     ) -> None:
         """Write the report on the test part, or the validation part, and note its figures."""
         part = "validation" if data.test is None else "test"
         images = getattr(data, part)
         print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
         model, record = model_files.load(self.model_path)
+        mosaic = self.settings["MOSAIC"] if record["dense"] else 1
         probabilities = predict(model, data, part, batch_size, mosaic)
         among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
         report = write_report(
@@ -748,7 +802,8 @@ _LEAST = {
     "EPOCHS": 0,
     "EPOCHS_TOP": 0,
     "PATIENCE": 1,
-    "MOSAIC": 1,
+    "MOSAIC": 2,
+    "MOSAIC_EPOCHS": 0,
     "WORKERS": 1,
     "SEED": 0,
     "WARMUP_EPOCHS": 0,
@@ -757,6 +812,7 @@ _LEAST = {
     "ROTATION_RANGE": 0,
     "MIXUP": 0,
 }
+_EPOCHS = ("EPOCHS_TOP", "EPOCHS", "MOSAIC_EPOCHS")
 _SHARES = ("DROPOUT", "LABEL_SMOOTHING", "BRIGHTNESS_RANGE", "CONTRAST_RANGE")
 _RATES = ("LEARNING_RATE", "LEARNING_RATE_TOP")
 
@@ -773,7 +829,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, least in _LEAST.items():
         if given.get(name, least) < least:
             raise ValueError(f"{name} must be {least} or more, not {given[name]}")
-    epochs = {name: given[name] for name in ("EPOCHS_TOP", "EPOCHS") if name in given}
+    epochs = {name: given[name] for name in _EPOCHS if name in given}
     if epochs and not any(epochs.values()):
         raise ValueError(f"nothing would be trained: {' and '.join(epochs)} must not be 0")
     for name in _SHARES:
@@ -787,7 +843,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     check_choice("PRECISION", given.get("PRECISION"), PRECISIONS)
     if "BANDS" in given:
         _band_names(given["BANDS"])
-    if given.get("BATCH_SIZE", 0) % given.get("MOSAIC", 1) ** 2:
+    if given.get("MOSAIC_EPOCHS") and given["BATCH_SIZE"] % given["MOSAIC"] ** 2:
         raise ValueError(
             f"BATCH_SIZE = {given['BATCH_SIZE']} is no multiple of the {given['MOSAIC'] ** 2} "
             f"images of a mosaic (MOSAIC = {given['MOSAIC']})"

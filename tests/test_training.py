@@ -275,7 +275,8 @@ OPTIONS = {
     "BRIGHTNESS_RANGE": 0.0,
     "CONTRAST_RANGE": 0.0,
     "MIXUP": 0.0,
-    "MOSAIC": 1,
+    "MOSAIC": 2,
+    "MOSAIC_EPOCHS": 0,
     "SEED": 42,
     "WORKERS": 1,
 }
@@ -288,32 +289,50 @@ OPTIONS = {
         {"LABEL_SMOOTHING": 0.1, "CLIP_NORM": 0.0},
         {"EMA": True, "SCHEDULE": "one_cycle"},
         {"OPTIMIZER": "SGD", "SCHEDULE": "constant", "EMA": True},
-        {"MOSAIC": 2, "CLASS_WEIGHTS": True, "MIXUP": 0.2, "LABEL_SMOOTHING": 0.1},
+        {"MOSAIC_EPOCHS": 1, "CLASS_WEIGHTS": True, "MIXUP": 0.2, "LABEL_SMOOTHING": 0.1},
         {"ROTATION_RANGE": 90.0, "HORIZONTAL_FLIP": True, "BRIGHTNESS_RANGE": 0.1},
     ],
     ids=str,
 )
 def test_each_option_trains(option, tmp_path):
     settings = {**OPTIONS, **option}
-    data, mosaic = make_data(), settings["MOSAIC"]
-    model = make_model()
-    trained = training.form_to_train(model, mosaic)
-    trained.compile(
+    data, model = make_data(), make_model()
+    mosaics = training.mosaic_form(model, settings)
+    model.compile(
         training.scheduled_optimizer(settings, 1e-2, 2, data.steps(8)),
         keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
         metrics=["accuracy"],
     )
     before = model.get_weights()
     with training.open_run(tmp_path / "run", settings) as run:
-        run.describe(data, "tiny", mosaic=mosaic)
+        run.describe(data, "tiny")
         train = training.augmented_batches(data, settings)
-        run.fit("all", trained, train, data.batches("validation", 8, mosaic), 2, keep=model)
+        run.fit("all", model, train, data.batches("validation", 8), 2)
+        if mosaics:
+            run.fit_mosaics(mosaics, model, data, settings, 1e-2)
         losses = [row["loss"] for row in run.state.history]
         record = model_files.read_record(run.model_path)
-    assert len(losses) == 2
+    assert len(losses) == 2 + settings["MOSAIC_EPOCHS"]
     assert np.isfinite(losses).all()
-    assert record["dense"] == (mosaic > 1)
+    assert record["dense"] == (mosaics is not None)
     assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_path):
+    settings = {**OPTIONS, "MOSAIC_EPOCHS": 2}
+    data, model = make_data(), make_model()
+    mosaics = training.mosaic_form(model, settings)
+    with training.open_run(tmp_path / "run", settings) as run:
+        run.describe(data, "tiny")
+        run.state.best, run.state.best_epoch = 2.0, 1  # better than anything that can follow
+        run.fit_mosaics(mosaics, model, data, settings, 1e-2)
+        assert run.state.best <= 1
+        assert model_files.read_record(run.model_path)["dense"] is True
+    with training.open_run(tmp_path / "run", settings) as run:
+        run.describe(data, "tiny")
+        best = run.state.best
+        run.fit_mosaics(mosaics, model, data, settings, 1e-2)  # done: nothing is lost
+        assert (run.state.best, len(run.state.history)) == (best, 2)
 
 
 def test_predictions_come_in_the_order_of_the_files():

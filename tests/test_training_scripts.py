@@ -172,7 +172,8 @@ def test_fine_tuning(script, weights, folder, rgb, ms, rgb_run):
 def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):
     assert run("statistics", path_to_split_datasets=ms).returncode == 0
     path = folder / "05"
-    settings = {**ONE_EPOCH, "network": "MobileNet", "mosaic": 2, "bands": "SWIR"}
+    settings = {**ONE_EPOCH, "network": "MobileNet", "bands": "SWIR"}
+    settings |= {"epochs": 0, "mosaic_epochs": 1, "mosaic": 2}
     answer = run(
         "05_train_ms_from_scratch", path_to_split_datasets=ms, path_to_run=path, **settings
     )
@@ -180,6 +181,7 @@ def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):
     assert f"statistics of the training images: {ms / 'statistics.json'}" in answer.stdout
     record = check_run(path, "test", 3)
     assert record["dense"] is True
+    assert phases(path) == ["mosaics"]
     assert record["band_names"] == ["B12", "B8A", "B04"]
     assert len(record["statistics"]["percentiles"]["50"]) == 3
     assert 0 <= record["results"]["accuracy_patch_by_patch"] <= 1
