@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import image_functions
-from landuse import command_line, files, mapping, model_files
+from landuse import command_line, engines, files, mapping, model_files
 
 if TYPE_CHECKING:
     import keras
@@ -104,10 +104,10 @@ def check_images(paths: str | list[str]) -> list[Path]:
 
 def check_settings() -> None:
     """Raise a ValueError for constants that no scene could be classified with."""
-    mapping.check_option("METHOD", METHOD, mapping.METHODS)
-    mapping.check_option("ENGINE", ENGINE, mapping.ENGINES)
-    mapping.check_option("PRECISION", PRECISION, mapping.PRECISIONS)
-    mapping.check_option("PROBABILITY_TYPE", PROBABILITY_TYPE, mapping.PROBABILITY_TYPES)
+    engines.check_option("METHOD", METHOD, mapping.METHODS)
+    engines.check_option("ENGINE", ENGINE, engines.ENGINES)
+    engines.check_option("PRECISION", PRECISION, engines.PRECISIONS)
+    engines.check_option("PROBABILITY_TYPE", PROBABILITY_TYPE, mapping.PROBABILITY_TYPES)
     for name, value in (("STRIDE", STRIDE), ("BATCH_SIZE", BATCH_SIZE), ("BLOCK_SIZE", BLOCK_SIZE)):
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, not {value}")
@@ -313,7 +313,7 @@ def warn(scene: "Scene", warnings: list[str]) -> None:
 
 def make_map(plan: Plan, model: "keras.Model") -> Path:
     """Classify a scene, write its map and give the path of its labels."""
-    precision = mapping.resolve_precision(ENGINE, PRECISION)
+    precision = engines.resolve_precision(ENGINE, PRECISION)
     shape = call_shape(plan)
     dense_stride = STRIDE if plan.method == "dense" else None
     predict = predictor(model, shape, ENGINE, precision, dense_stride)
@@ -357,30 +357,30 @@ def call_shape(plan: Plan) -> tuple[int, int, int, int]:
 
 
 @functools.cache
-def predictor(*arguments: Any) -> mapping.Predict:
+def predictor(*arguments: Any) -> engines.Predict:
     """Make a predict function once for all scenes."""
-    return mapping.make_predict(*arguments)
+    return engines.make_predict(*arguments)
 
 
 def announce(
-    plan: Plan, precision: str, predict: mapping.Predict, shape: tuple[int, int, int, int]
+    plan: Plan, precision: str, predict: engines.Predict, shape: tuple[int, int, int, int]
 ) -> None:
     """Say what is going to be computed on what, and about how long it takes."""
     cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
-    print(f"device: {mapping.describe_device(ENGINE)}, {precision}")
+    print(f"device: {engines.describe_device(ENGINE)}, {precision}")
     print(
         f"map of {plan.scene.name}: {plan.grid.rows}x{plan.grid.columns} cells, {cells:,} windows, "
         f"method {plan.method!r}"
     )
     blocks = mapping.blocks_of(plan.grid, BLOCK_SIZE, plan.method)
     calls = len(blocks) if plan.method == "dense" else max(len(blocks), -(-cells // BATCH_SIZE))
-    seconds = mapping.seconds_of_calls(predict, shape, plan.scene.dtype, calls)
-    print(f"estimated time: {mapping.duration(seconds)}", flush=True)
+    seconds = engines.seconds_of_calls(predict, shape, plan.scene.dtype, calls)
+    print(f"estimated time: {engines.duration(seconds)}", flush=True)
 
 
 def describe(plan: Plan, precision: str) -> dict[str, Any]:
     """Give what the values of a map depend on, for its metadata and for continuing it."""
-    backend = mapping.backend()
+    backend = engines.backend()
     return {
         "model": Path(PATH_TO_MODEL).name,
         "model_sha256": files.sha256(PATH_TO_MODEL),

@@ -62,7 +62,7 @@ def row_of(name, bands):
 
 def measure(name, bands):
     """Seconds by the clock and of the processors: of the image, and of a batch of patches."""
-    from landuse import mapping
+    from landuse import engines
 
     model = make_model(name, bands)
     shapes = {"dense": (1, SIZE, SIZE, bands), "patches": (BATCH_SIZE, 64, 64, bands)}
@@ -70,7 +70,7 @@ def measure(name, bands):
     runs, times = {}, {kind: [] for kind in shapes}
     for kind, shape in shapes.items():
         stride = STRIDE if kind == "dense" else None
-        predict = mapping.make_predict(model, shape, ENGINE, PRECISION, dense_stride=stride)
+        predict = engines.make_predict(model, shape, ENGINE, PRECISION, dense_stride=stride)
         pixels = rng.integers(1, 255 if bands == 3 else 4000, shape).astype(np.float32)
         predict(pixels)
         runs[kind] = predict, pixels

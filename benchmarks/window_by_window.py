@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from landuse import command_line, mapping
+from landuse import command_line, engines, mapping
 
 NETWORK = "DenseNet201"  # or VGG16, ResNet50
 BANDS = 13  # of the scene
@@ -38,7 +38,7 @@ def main() -> None:
     """Measure both in turns and print the share."""
     model = make_model()
     shape = (BATCH_SIZE, 64, 64, BANDS)
-    predict = mapping.make_predict(model, shape, ENGINE, PRECISION)
+    predict = engines.make_predict(model, shape, ENGINE, PRECISION)
     rng = np.random.default_rng(0)
     scene = rng.integers(1, 4000, (SIZE, SIZE, BANDS), dtype=np.uint16)
     batch = np.stack([scene[:64, :64]] * BATCH_SIZE)

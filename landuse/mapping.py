@@ -1,4 +1,4 @@
-"""From a scene to the class of every cell of a map: windows, blocks, networks.
+"""From a scene to the class of every cell of a map: grid, windows, blocks.
 
 The map lies on a grid of cells. With a stride of n pixels, cell (i, j) stands for the window of
 64x64 px of the scene's rows ``i*n + n//2 - 32`` to ``i*n + n//2 + 31`` and the same columns: it is
@@ -19,26 +19,20 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import tempfile
-import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from image_functions import PATCH_SIZE
-
-if TYPE_CHECKING:
-    import keras
+from landuse.engines import Predict, check_option
 
 Read = Callable[[int, int, int, int], tuple[np.ndarray, np.ndarray]]
-Predict = Callable[[np.ndarray], np.ndarray]
 
 HALF_WINDOW = PATCH_SIZE // 2
 NODATA_LABEL = 255
@@ -46,13 +40,9 @@ NODATA_PERCENT = 255  # of a probability as uint8
 NODATA_PROBABILITY = -1.0  # of a probability as float32
 METHODS = ("windows", "dense", "auto")
 DENSE_STRIDES = (8, 16, 32)
-ENGINES = ("keras", "openvino")
-PRECISIONS = ("auto", "float32", "bfloat16")
-PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 PROBABILITY_TYPES = ("uint8", "float32")
 BLOCK_SIZE = 1024  # px
 MOST_WINDOWS_IN_A_BLOCK = 16_384  # what a killed run may lose: minutes, not hours, at stride 1
-FEW_CALLS = 4  # of the network, of which none is spent on an estimate of the time
 STRIP_ROWS = 512  # px, read at once for a picture
 DENSE_MARGIN = 64  # px of real neighbours around the windows of a block of the dense network
 
@@ -733,13 +723,6 @@ def classify_scene(
     return Result(arrays["labels"], arrays["probability"], arrays.get("all_probabilities"))
 
 
-def check_option(name: str, value: Any, choices: Iterable[Any]) -> None:
-    """Raise a ValueError when a constant is none of its choices."""
-    if value not in tuple(choices):
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"{name} must be one of {listed}, not {value!r}")
-
-
 def _layout(
     grid: Grid, class_count: int, probability_type: str, all_probabilities: bool
 ) -> dict[str, tuple[tuple[int, ...], str, float]]:
@@ -824,7 +807,7 @@ def share_of_classes(labels: np.ndarray, class_count: int) -> np.ndarray:
     return counts[:class_count] / max(1, counts[:NODATA_LABEL].sum())
 
 
-# ------------------------------------------------------------------------ method and network
+# ------------------------------------------------------------------ window by window, or dense
 
 
 def choose_method(method: str, record: dict[str, Any], grid: Grid) -> str:
@@ -880,210 +863,7 @@ def dense_block_shape(grid: Grid, block_size: int, margin: int = DENSE_MARGIN) -
     return rows, columns
 
 
-def resolve_precision(engine: str, precision: str) -> str:
-    """Turn "auto" into "bfloat16" where the hardware computes in it, else "float32".
-
-    Raises
-    ------
-    ValueError
-        When engine or precision is unknown.
-    """
-    check_option("ENGINE", engine, ENGINES)
-    check_option("PRECISION", precision, PRECISIONS)
-    if precision != "auto":
-        return precision
-    on_gpu = engine == "keras" and any("gpu" in name.lower() for name in device_names())
-    capable = _gpu_has_bfloat16() if on_gpu else _processor_has_bfloat16()
-    return "bfloat16" if capable else "float32"
-
-
-def device_names() -> list[str]:
-    """Give the names of the devices that Keras computes on, such as "cpu:0" or "gpu:0"."""
-    import keras
-
-    names = keras.distribution.list_devices()
-    accelerators = [name for name in names if not name.lower().startswith("cpu")]
-    return accelerators or names
-
-
-def backend() -> str:
-    """Give the name of the package that Keras computes with."""
-    import keras
-
-    return keras.backend.backend()
-
-
-def describe_device(engine: str) -> str:
-    """Say what the network runs on, for people to read."""
-    processor = f"processor with {os.cpu_count()} cores"
-    if engine == "openvino":
-        return f"{processor}, OpenVINO"
-    gpus = [name for name in device_names() if not name.lower().startswith("cpu")]
-    return f"{', '.join(gpus) or processor}, Keras on {backend()}"
-
-
-def _processor_has_bfloat16() -> bool:
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return False
-    return bool(flags & {"avx512_bf16", "amx_bf16"})
-
-
-def _gpu_has_bfloat16() -> bool:
-    """Whether every GPU is of compute capability 8 (Ampere) or newer."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return min((float(line) for line in answer.stdout.split()), default=0.0) >= 8
-
-
-def make_predict(
-    model: keras.Model,
-    shape: tuple[int, ...],
-    engine: str = "keras",
-    precision: str = "float32",
-    dense_stride: int | None = None,
-) -> Predict:
-    """Give a function from raw pixels to probabilities, for inputs of one shape.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Patches of raw pixels -> probabilities.
-    shape : tuple of int
-        Shape of every input, (batch, rows, columns, bands).
-    engine : {"keras", "openvino"}
-    precision : {"float32", "bfloat16"}
-        Of the base network. Normalisation (bfloat16 takes DN 1354 and 1355 for one value) and,
-        with Keras, softmax are float32 always.
-    dense_stride : int, optional
-        Predict the windows at this stride of larger images, by the dense network.
-
-    Raises
-    ------
-    ValueError
-        When OpenVINO is asked for and not installed.
-    """
-    check_option("ENGINE", engine, ENGINES)
-    check_option("PRECISION", precision, ("float32", "bfloat16"))
-    if engine == "openvino":
-        return _openvino_predict(model, shape, precision, dense_stride)
-    network = _with_dense_form(with_precision(model, precision), dense_stride)
-    # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
-    # DenseNet201 then takes minutes.
-    network.compile(jit_compile="auto")
-    return lambda pixels: np.asarray(network.predict_on_batch(pixels), np.float32)
-
-
-def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Model:
-    if dense_stride is None:
-        return model
-    from landuse import dense
-
-    return dense.dense_network(model, dense_stride)
-
-
-def with_precision(model: keras.Model, precision: str) -> keras.Model:
-    """Give a model of the same weights whose base network computes in a precision.
-
-    Everything before and behind the base network is float32, whatever it was trained in.
-    """
-    import keras
-
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    for layer in [copy, *copy.layers]:
-        layer.dtype_policy = "float32"
-    for layer in _base_layers(copy):
-        layer.dtype_policy = "float32" if precision == "float32" else f"mixed_{precision}"
-    return copy
-
-
-def _base_layers(model: keras.Model) -> list[Any]:
-    """Layers of the networks nested in a model, however deep."""
-    import keras
-
-    layers = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            layers += [inner for inner in layer.layers if not isinstance(inner, keras.Model)]
-            layers += _base_layers(layer)
-    return layers
-
-
-def _openvino_predict(
-    model: keras.Model, shape: tuple[int, ...], precision: str, dense_stride: int | None
-) -> Predict:
-    # OpenVINO's hint holds for a whole network, so the normalisation is a network of its own.
-    front, rest = _split_at_base(with_precision(model, "float32"))
-    rest = _with_dense_form(rest, dense_stride)
-    normalise = _compile_openvino(front, shape, "f32")
-    classify = _compile_openvino(
-        rest, shape[:3] + front.output_shape[3:], PRECISION_HINTS[precision]
-    )
-
-    def predict(pixels: np.ndarray) -> np.ndarray:
-        return np.array(classify(normalise(np.asarray(pixels, np.float32))[0])[0], np.float32)
-
-    return predict
-
-
-def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Split a model into the layers before its base network, for any size, and the others."""
-    import keras
-
-    first = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.Model))
-    pixels = keras.Input((None, None, model.input_shape[-1]))
-    normalised = keras.layers.Identity()(pixels)
-    for layer in model.layers[1:first]:
-        normalised = layer(normalised)
-    rest = keras.Model(model.layers[first - 1].output, model.output, name=model.name)
-    return keras.Model(pixels, normalised), rest
-
-
-def _compile_openvino(model: keras.Model, shape: tuple[int, ...], hint: str) -> Callable:
-    try:
-        import openvino
-    except ImportError as error:
-        raise ValueError(
-            "ENGINE = 'openvino' needs a package that is not installed: pip install openvino, "
-            "or use ENGINE = 'keras'"
-        ) from error
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        model.export(str(path), format="openvino", verbose=False)
-        network = openvino.Core().read_model(path)
-        network.reshape(list(shape))
-        return openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-
-
-def seconds_of_calls(
-    predict: Predict, shape: tuple[int, ...], dtype: np.typing.DTypeLike, calls: int
-) -> float:
-    """Estimate the time of so many calls, by a first one that compiles and one that is timed.
-
-    With few calls, the first one tells enough.
-    """
-    pixels = np.ones(shape, dtype)
-    start = time.perf_counter()
-    predict(pixels)
-    if calls > FEW_CALLS:
-        start = time.perf_counter()
-        predict(pixels)
-    return calls * (time.perf_counter() - start)
-
-
-def duration(seconds: float) -> str:
-    """Put a time into words, such as "3 min 20 s"."""
-    minutes, hours = seconds / 60, seconds / 3600
-    if hours >= 1:
-        return f"{int(hours)} h {int(minutes) % 60} min"
-    if minutes >= 1:
-        return f"{int(minutes)} min {int(seconds) % 60} s"
-    return f"{max(1, math.ceil(seconds))} s"
+# ------------------------------------------------------------------------------ for pictures
 
 
 def read_thinned(read: Read, window: tuple[int, int, int, int], step: int) -> np.ndarray:

@@ -20,6 +20,7 @@ LAYERS = (
     "rasters",
     "products",
     "scenes",
+    "engines",
     "mapping",
     "maps",
     "views",

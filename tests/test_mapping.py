@@ -313,6 +313,13 @@ def test_method_is_chosen_by_model_stride_and_cost():
         mapping.choose_method("quick", {"dense": True}, grid)
 
 
+def test_constants_of_the_dense_network_agree():
+    from landuse import dense
+
+    assert mapping.DENSE_STRIDES == dense.OUTPUT_STRIDES
+    assert mapping.PATCH_SIZE == dense.PATCH_SIZE
+
+
 # --------------------------------------------------------------------------------- resuming
 
 
@@ -446,3 +453,19 @@ def test_a_disk_too_small_is_known_before_the_work(tmp_path):
 def test_share_of_classes_leaves_nodata_out():
     labels = np.array([[0, 0, 1, 255], [2, 0, 255, 255]], np.uint8)
     assert mapping.share_of_classes(labels, 4).tolist() == [0.6, 0.2, 0.2, 0.0]
+
+
+def test_thinned_picture_is_the_mean_of_what_is_valid():
+    pixels = np.arange(5 * 7, dtype=np.uint16).reshape(5, 7, 1) + 1
+    valid = np.ones((5, 7), bool)
+    valid[0, 0] = False
+
+    def read(row, column, rows, columns):
+        part = slice(row, row + rows), slice(column, column + columns)
+        return pixels[part], valid[part]
+
+    thinned = mapping.read_thinned(read, (0, 0, 5, 7), 2)
+    assert thinned.shape == (3, 4, 1)
+    assert thinned[0, 0, 0] == round((2 + 8 + 9) / 3)
+    assert thinned[2, 3, 0] == 35
+    assert np.array_equal(mapping.read_thinned(read, (1, 1, 4, 6), 1), pixels[1:, 1:])
