@@ -1,0 +1,178 @@
+"""What the hardware allows: the share of its peak that networks reach.
+
+The peak is that of a large matrix product, measured in the same run and the same precision. The
+multiplications of a network are those of its convolutions and dense layers, the zeros around its
+maps included; a multiplication and its addition are two operations. A training step counts three
+times the way forward: two more for the gradients of maps and weights. What BatchNormalization,
+activations and poolings cost is not counted, so networks with many of them stay further below.
+Libraries that convolve with fewer multiplications (Winograd) may come out above.
+
+`per window` tells what a dense map saves: all windows inside the block are counted.
+
+Run (a few minutes, most of them for building the networks):
+    python benchmarks/peak.py
+    KERAS_BACKEND=jax python benchmarks/peak.py --networks VGG16
+"""
+
+import math
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import measuring
+import numpy as np
+
+from landuse import command_line
+
+# Network
+NETWORKS = ["VGG16", "DenseNet201"]  # and ResNet50
+PRECISIONS = ["float32", "bfloat16"]  # or one of them
+BANDS = 3  # or 13
+
+# Work
+MATRIX_SIZE = 4096  # rows and columns of the matrices
+BATCH_SIZE = 64  # windows in one call, images of a training step
+SIZE = 1024  # pixels, side of a dense block
+STRIDE = 8  # pixels from one window of it to the next; 8, 16 or 32
+TRAINING = True  # measure the training step too
+ROUNDS = 3  # turns of each, the best counts
+
+
+def main() -> None:
+    """Measure each network in each precision and print the table."""
+    print(f"{measuring.machine()}; {BANDS} bands, best of {ROUNDS} rounds\n")
+    measuring.print_header(
+        "what",
+        "precision",
+        "multiplications per window, million",
+        "operations a second, billion",
+        "share of the matrix product",
+        "the same in processor time",
+    )
+    for name in NETWORKS:
+        for precision in PRECISIONS:
+            print_rows_of(name, precision)
+
+
+def print_rows_of(name, precision):
+    actions = {"matrix product": matrix_product(precision)}
+    counts, windows = {"matrix product": MATRIX_SIZE**3}, {}
+    for part in (patch_path, dense_path, *([training_step] if TRAINING else [])):
+        kind = f"{name}, {part.__name__.replace('_', ' ')}"
+        actions[kind], counts[kind], windows[kind] = part(name, precision)
+        actions[kind]()
+    seconds = measuring.take_turns(actions, ROUNDS)
+    rates = {kind: 2 * counts[kind] / seconds[kind] for kind in actions}
+    for kind in actions:
+        shares = rates[kind] / rates["matrix product"]
+        measuring.print_row(
+            kind,
+            precision,
+            f"{counts[kind] / windows[kind] / 1e6:,.1f}" if kind in windows else "",
+            f"{rates[kind][0] / 1e9:,.0f}",
+            *(f"{100 * share:.0f} %" for share in shares),
+        )
+
+
+def matrix_product(precision):
+    """Make a function that multiplies two matrices and waits for the product."""
+    from keras import ops
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((2, MATRIX_SIZE, MATRIX_SIZE), np.float32)
+    one, other = (ops.cast(matrix, precision) for matrix in values)
+
+    def multiply():
+        return ops.convert_to_numpy(ops.cast(ops.matmul(one, other)[0, 0], "float32"))
+
+    multiply()
+    return multiply
+
+
+def patch_path(name, precision):
+    """Prepare a call with a batch: what to call, its multiplications, its windows."""
+    from landuse import engines
+
+    model = measuring.random_classifier(name, BANDS)
+    batch = measuring.made_patches(BATCH_SIZE, BANDS).astype(np.float32)
+    predict = engines.make_predict(model, batch.shape, "keras", precision)
+    return lambda: predict(batch), multiplications(model, batch.shape), BATCH_SIZE
+
+
+def dense_path(name, precision):
+    """Prepare a call with a dense block: what to call, its multiplications, its windows."""
+    from landuse import dense, engines
+
+    model = measuring.random_classifier(name, BANDS)
+    shape = (1, SIZE, SIZE, BANDS)
+    block = np.random.default_rng(0).integers(1, 255, shape).astype(np.float32)
+    predict = engines.make_predict(model, shape, "keras", precision, dense_stride=STRIDE)
+    count = multiplications(dense.dense_network(model, STRIDE), shape)
+    return lambda: predict(block), count, ((SIZE - 64) // STRIDE + 1) ** 2
+
+
+def training_step(name, precision):
+    """Prepare a training step: what to call, its multiplications, its images."""
+    import keras
+
+    from landuse import training
+
+    before = keras.config.dtype_policy()
+    training.set_precision("float32" if precision == "float32" else f"mixed_{precision}")
+    model = measuring.random_classifier(name, BANDS)
+    keras.config.set_dtype_policy(before)
+    optimizer = training.make_optimizer("AdamW", 1e-4, weight_decay=0.02, clip_norm=1.0)
+    model.compile(optimizer, loss="categorical_crossentropy")
+    batch = measuring.made_patches(BATCH_SIZE, BANDS)
+    labels = np.eye(10, dtype="float32")[np.arange(BATCH_SIZE) % 10]
+    count = 3 * multiplications(model, batch.shape)
+    return lambda: model.train_on_batch(batch, labels), count, BATCH_SIZE
+
+
+def multiplications(model, shape):
+    """Count the multiplications of convolutions and dense layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional; networks nested in it are counted too.
+    shape : tuple of int
+        Of its input, (batch, rows, columns, bands).
+
+    Returns
+    -------
+    int
+    """
+    import keras
+
+    counts = []
+
+    def call(layer, *args, **kwargs):
+        if isinstance(layer, keras.Model):
+            counts.append(multiplications(layer, args[0].shape))
+            return layer(*args, **kwargs)
+        outputs = layer(*args, **kwargs)
+        counts.append(_multiplications_of(layer, outputs))
+        return outputs
+
+    pixels = keras.Input(batch_shape=tuple(shape))
+    keras.models.clone_model(
+        model, input_tensors=pixels, clone_function=lambda layer: layer, call_function=call
+    )
+    return sum(counts)
+
+
+def _multiplications_of(layer, outputs):
+    from keras import layers
+
+    counted = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
+    if not isinstance(layer, counted):
+        return 0
+    # Every weight but the biases takes part once in every position of the output.
+    kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
+    return math.prod(outputs.shape[:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())

@@ -1,0 +1,111 @@
+"""What the benchmarks compute themselves: counts, mosaics, intervals, not how fast things are."""
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from landuse import mapping
+
+BENCHMARKS = ("agreement", "dense_maps", "engines", "peak", "training_step", "window_by_window")
+
+
+@pytest.fixture
+def benchmark(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository / "benchmarks")
+    known = set(sys.modules)
+    yield importlib.import_module
+    for name in {"measuring", *BENCHMARKS} & (set(sys.modules) - known):
+        del sys.modules[name]
+
+
+def test_turns_give_the_best_round(benchmark, monkeypatch):
+    measuring = benchmark("measuring")
+    clock = iter([0, 3, 10, 11, 20, 22, 30, 34])  # two actions, two rounds
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock))
+    done = []
+    actions = {"a": lambda: done.append("a"), "b": lambda: done.append("b")}
+    seconds = measuring.take_turns(actions, rounds=2)
+    assert done == ["a", "b", "a", "b"]
+    assert (seconds["a"][0], seconds["b"][0]) == (2, 1)
+
+
+def test_patches_are_read_with_the_labels_of_the_model(benchmark, tmp_path):
+    from PIL import Image
+
+    for value, name in ((10, "Forest"), (200, "River")):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.new("RGB", (64, 64), (value,) * 3).save(tmp_path / name / f"{number}.png")
+    measuring = benchmark("measuring")
+    bands = ["B04", "B03", "B02"]
+    patches, labels = measuring.read_patches(tmp_path, 4, ["Forest", "Pasture", "River"], bands)
+    assert patches.shape == (4, 64, 64, 3)
+    assert [{10: 0, 200: 2}[patch[0, 0, 0]] for patch in patches] == labels.tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {"Forest", "River"}  # nothing is written
+    with pytest.raises(ValueError, match="River, which the model does not know: it tells Forest"):
+        measuring.read_patches(tmp_path, 4, ["Forest"], bands)
+
+
+def test_multiplications_of_layers(benchmark):
+    import keras
+    from keras import layers
+
+    pixels = keras.Input((None, None, 2))
+    maps = layers.Conv2D(4, 3, padding="same")(pixels)  # 8 x 8 x 4 values of 3 x 3 x 2 products
+    maps = layers.BatchNormalization()(maps)
+    maps = layers.Conv2D(6, 1, strides=2, groups=2)(maps)  # 4 x 4 x 6 values of 4 / 2 products
+    inner = keras.Model(pixels, maps)
+    inputs = keras.Input((None, None, 2))
+    depthwise = layers.DepthwiseConv2D(3)(inner(inputs))  # 2 x 2 x 6 values of 3 x 3 products
+    mean = layers.GlobalAveragePooling2D()(depthwise)
+    model = keras.Model(inputs, layers.Dense(10)(mean))  # 10 values of 6 products
+    peak = benchmark("peak")
+    one = 64 * 4 * 18 + 16 * 6 * 2 + 4 * 6 * 9 + 60
+    assert peak.multiplications(model, (1, 8, 8, 2)) == one
+    assert peak.multiplications(model, (3, 8, 8, 2)) == 3 * one
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_cells_of_a_mosaic_are_its_patches(benchmark, monkeypatch, stride):
+    agreement = benchmark("agreement")
+    monkeypatch.setattr(agreement, "STRIDE", stride)
+    patches = np.arange(1, 12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 1), "u1")
+    scene, rows, columns, inner = agreement.lay_out(patches)  # 3 rows of 4, one place left over
+    starts = [mapping.window_starts(0, 30, stride)[places] for places in (rows, columns)]
+    for patch, row, column in zip(patches, *starts, strict=True):
+        assert np.array_equal(scene[row : row + 64, column : column + 64], patch)
+    grid = mapping.scene_grid(scene.shape[:2], stride)
+    assert (rows.max() < grid.rows) and (columns.max() < grid.columns)
+    assert np.flatnonzero(inner).tolist() == [5, 6]
+
+
+def test_paired_difference(benchmark):
+    agreement = benchmark("agreement")
+    right = np.zeros(1000, bool)
+    reference = right.copy()
+    right[:30] = True
+    reference[20:30] = True
+    difference, low, high = agreement.paired_difference(right, reference)
+    assert difference == pytest.approx(2)
+    # 20 of 1000 are right in one only: a binomial count of 20 with a deviation of 4.43
+    assert (low, high) == (pytest.approx(1.15, abs=0.16), pytest.approx(2.9, abs=0.16))
+    assert agreement.paired_difference(right, right) == (0, 0, 0)
+
+
+def test_edges_of_blocks(benchmark):
+    agreement = benchmark("agreement")
+    blocks = [mapping.Block(0, 0, 3, 2), mapping.Block(0, 2, 3, 3)]
+    assert agreement.edges_of(blocks, (3, 5)).tolist() == [[False, True, True, False, False]] * 3
+
+
+def test_patches_as_blocks(benchmark, monkeypatch):
+    engines = benchmark("engines")
+    patches = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 3), "u1")
+    monkeypatch.setattr(engines, "SIZE", 128)
+    mosaics = engines.mosaics_of(patches)
+    assert mosaics.shape == (2, 1, 128, 128, 3)
+    assert mosaics[:, 0, ::64, ::64, 0].tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    monkeypatch.setattr(engines, "SIZE", 1024)
+    assert engines.mosaics_of(patches).shape == (1, 1, 192, 192, 3)
