@@ -1,6 +1,6 @@
 """Step 6 end to end, through its command line and as a module, on small made scenes."""
 
-import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -370,7 +370,7 @@ def test_openvino_gives_the_same_labels(set_up):
 
 
 def test_openvino_missing(set_up, monkeypatch):
-    monkeypatch.setattr(step.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     set_up(ENGINE="openvino")
     with pytest.raises(ValueError, match="pip install openvino"):
         step.main()
@@ -467,26 +467,3 @@ def test_patch_of_other_bands(set_up, tmp_path):
     set_up(PATH_TO_IMAGE="rgb.tif")
     with pytest.raises(ValueError, match="3 bands of uint8, but the model needs B01"):
         step.main()
-
-
-@pytest.mark.parametrize(
-    ("names", "bands", "dtype", "expected"),
-    [
-        (BANDS_MS, 13, np.uint16, list(range(13))),
-        (BANDS_MS[::-1], 13, np.uint16, list(range(13))[::-1]),
-        (["B02", "B03", "B04"], 3, np.uint16, [2, 1, 0]),
-        (["B12", "B8A", "B04"], 3, np.uint16, [0, 1, 2]),
-        (["B12", "B8A", "B04"], 13, np.uint16, [11, 12, 3]),
-        (["B12", "B8A", "B04"], 3, np.uint8, None),
-    ],
-)
-def test_bands_of_a_patch_come_in_the_order_of_the_model(tmp_path, names, bands, dtype, expected):
-    pixels = np.broadcast_to(np.arange(1, bands + 1), (64, 64, bands)).astype(dtype)
-    rasters.write_geotiff(tmp_path / "patch.tif", pixels, GEOTRANSFORM, "EPSG:32632")
-    record = {"band_names": list(names), "units": "DN" if dtype == np.uint16 else "rgb8"}
-    if expected is None:
-        with pytest.raises(ValueError, match="the model needs B12, B8A, B04"):
-            step.pixels_for_model(tmp_path / "patch.tif", record)
-        return
-    found = step.pixels_for_model(tmp_path / "patch.tif", record)
-    assert (found[5, 7] - 1).astype(int).tolist() == expected

@@ -20,10 +20,12 @@ LAYERS = (
     "rasters",
     "products",
     "scenes",
+    "single_patches",
     "engines",
     "mapping",
     "maps",
     "views",
+    "scene_maps",
     "sample_data",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")

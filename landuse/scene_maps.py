@@ -1,0 +1,528 @@
+"""The map of one scene: from the open product to finished files.
+
+`plan_map` opens a scene and checks, before long work, that its map can be made and written.
+`network_for` makes the model ready for it, `classify` gives labels and probabilities, and
+`write_files` puts the map on disk, with all that helps to look at it.
+"""
+
+import contextlib
+import functools
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+import image_functions
+from landuse import engines, files, mapping, maps, rasters, scenes, views
+
+if TYPE_CHECKING:
+    import keras
+
+SUFFIXES = (".tif", ".tiff")  # of maps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The constants of step 6, where they are explained; here in lower case."""
+
+    path_to_image: str | list[str]
+    path_to_model: str
+    path_to_label_image: str
+    path_to_prob_image: str
+    stride: int
+    bounds: Sequence[float] | str | None
+    min_probability: float
+    probability_type: str
+    all_probabilities: bool
+    radiometric_offset: float | str
+    granule: str | None
+    mask_clouds: bool
+    strict: bool
+    quicklook: bool
+    html: bool
+    polygons: bool
+    method: str
+    engine: str
+    precision: str
+    batch_size: int
+    block_size: int
+
+    @classmethod
+    def of(cls, constants: dict[str, Any]) -> "Settings":
+        """Make them from the constants by name, as `command_line.constants` gives them."""
+        return cls(**{name.lower(): value for name, value in constants.items()})
+
+    def constants(self) -> dict[str, Any]:
+        """Give them as constants by name, to be kept beside the map."""
+        return {name.upper(): value for name, value in asdict(self).items()}
+
+
+# ---- what is cheap to check
+
+
+def check_images(paths: str | Sequence[str]) -> list[Path]:
+    """Return the images as paths; one that does not exist is an error."""
+    images = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    for image in images:
+        if not image.exists():
+            raise FileNotFoundError(f"PATH_TO_IMAGE: {image} does not exist")
+    if not images:
+        raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
+    if len(set(images)) < len(images):
+        raise ValueError("PATH_TO_IMAGE names an image twice")
+    return images
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise a ValueError for settings that no scene could be classified with."""
+    engines.check_option("METHOD", settings.method, mapping.METHODS)
+    engines.check_option("ENGINE", settings.engine, engines.ENGINES)
+    engines.check_option("PRECISION", settings.precision, engines.PRECISIONS)
+    engines.check_option("PROBABILITY_TYPE", settings.probability_type, mapping.PROBABILITY_TYPES)
+    for name in ("stride", "batch_size", "block_size"):
+        value = getattr(settings, name)
+        if value < 1:
+            raise ValueError(f"{name.upper()} must be 1 or more, not {value}")
+    if not 0 <= settings.min_probability <= 1:
+        raise ValueError(
+            f"MIN_PROBABILITY must lie between 0 and 1, not {settings.min_probability}"
+        )
+    if settings.engine == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
+
+
+def check_templates(settings: Settings, images: Sequence[Path]) -> None:
+    """Raise a ValueError when the outputs of several scenes, or two of one, would be one file."""
+    label, probability = settings.path_to_label_image, settings.path_to_prob_image
+    if label == probability:
+        raise ValueError(f"labels and probabilities cannot both be written to {probability}")
+    for name, template in (("PATH_TO_LABEL_IMAGE", label), ("PATH_TO_PROB_IMAGE", probability)):
+        if Path(template).suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{name} must end in .tif, not {Path(template).name!r}")
+        if len(images) > 1 and "{product}" not in template:
+            raise ValueError(f"{name} must contain {{product}} for several scenes: {template}")
+
+
+# ---- a plan for each scene
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One scene, and how it is to be mapped.
+
+    Attributes
+    ----------
+    image : Path
+        As the user gave it.
+    scene : Scene
+        Open.
+    record : dict
+        Of the model.
+    settings : Settings
+    grid : mapping.Grid
+        Of the map.
+    inside : ndarray of shape (grid.rows, grid.columns), bool, or None
+        Cells of the area of interest.
+    method : {"windows", "dense"}
+        As model, stride and cost suggest.
+    label, probability : Path
+        What is written.
+    """
+
+    image: Path
+    scene: scenes.Scene
+    record: dict[str, Any]
+    settings: Settings
+    grid: mapping.Grid
+    inside: np.ndarray | None
+    method: str
+    label: Path
+    probability: Path
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the labels in order."""
+        uncertain = [maps.UNCERTAIN] if self.settings.min_probability > 0 else []
+        return self.record["class_names"] + uncertain
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the scene."""
+        return self.scene.rows, self.scene.columns
+
+    @property
+    def geotransform(self) -> rasters.Geotransform:
+        """Where the cells lie on the ground."""
+        return mapping.grid_geotransform(self.scene.geotransform, self.grid)
+
+    @property
+    def unfinished(self) -> Path:
+        """Folder of the map while it is not complete."""
+        return self.label.with_name(self.label.name + ".partial")
+
+    def beside(self, ending: str) -> Path:
+        """Give the path of a further file: "maps/pisa.png" beside "maps/pisa_label.tif"."""
+        return self.label.with_name(self.label.stem.removesuffix("_label") + ending)
+
+
+def plan_map(
+    image: Path,
+    record: dict[str, Any],
+    settings: Settings,
+    stack: contextlib.ExitStack,
+    others: Sequence[Plan] = (),
+) -> Plan:
+    """Open a scene and check, before long work, that its map can be made and written.
+
+    Parameters
+    ----------
+    image : Path
+        A product, a folder of bands or a raster.
+    record : dict
+        Of the model.
+    settings : Settings
+    stack : contextlib.ExitStack
+        Closes the scene, and gives its outputs free for other runs.
+    others : sequence of Plan
+        Of the scenes before it, whose maps must not be written over.
+
+    Raises
+    ------
+    ValueError, OSError
+        With what is wrong and what to do.
+    """
+    print(f"scene: {image}")
+    scene = stack.enter_context(
+        scenes.open_scene(
+            image,
+            record["band_names"],
+            record["units"],
+            settings.radiometric_offset,
+            settings.mask_clouds,
+            settings.granule,
+        )
+    )
+    grid, inside = area_of_interest(scene, settings)
+    plan = Plan(
+        image,
+        scene,
+        record,
+        settings,
+        grid,
+        inside,
+        mapping.choose_method(settings.method, record, grid),
+        output_path(settings.path_to_label_image, scene.name),
+        output_path(settings.path_to_prob_image, scene.name),
+    )
+    check_outputs(plan, others)
+    stack.enter_context(files.lock(plan.label, "writing the map"))
+    warn(scene, scenes.check_against_model(scene, record), settings.strict)
+    return plan
+
+
+def area_of_interest(
+    scene: scenes.Scene, settings: Settings
+) -> tuple[mapping.Grid, np.ndarray | None]:
+    """Give the cells within BOUNDS, and for polygons which of them have their centre inside."""
+    grid, bounds = mapping.scene_grid((scene.rows, scene.columns), settings.stride), settings.bounds
+    if bounds is None:
+        return grid, None
+    if not isinstance(bounds, str):
+        left, bottom, right, top = bounds
+        return mapping.grid_in_bounds(grid, scene.geotransform, (left, bottom, right, top)), None
+    polygons = rasters.read_polygons(bounds, scene.crs)
+    grid = mapping.grid_in_bounds(grid, scene.geotransform, rasters.polygon_bounds(polygons))
+    geotransform = mapping.grid_geotransform(scene.geotransform, grid)
+    inside = rasters.rasterize(polygons, geotransform, scene.crs, grid.rows, grid.columns)
+    if not inside.any():
+        raise ValueError(f"BOUNDS: no cell of the map has its centre in a polygon of {bounds}")
+    return grid, inside
+
+
+def output_path(template: str, product: str) -> Path:
+    """Give the path of an output that can be written; only the folder "maps" is made."""
+    path = Path(template.replace("{product}", product))
+    if path.parent == Path("maps") and not path.parent.exists():
+        path.parent.mkdir()
+    files.check_can_write(path)
+    return path
+
+
+def check_outputs(plan: Plan, others: Sequence[Plan]) -> None:
+    """Raise a ValueError when a map would be written over its own input, or over another map."""
+    settings = plan.settings
+    inputs = {plan.image.resolve(), Path(settings.path_to_model).resolve()}
+    if isinstance(settings.bounds, str):
+        inputs.add(Path(settings.bounds).resolve())
+    beside = [plan.beside(ending) for ending in (".png", ".html", ".gpkg")]
+    for output in (plan.label, plan.probability, *beside):
+        if output.resolve() in inputs:
+            raise ValueError(
+                f"the map would be written over {output}, which it is made from: choose another "
+                "PATH_TO_LABEL_IMAGE or PATH_TO_PROB_IMAGE"
+            )
+    if plan.label.resolve() == plan.probability.resolve():
+        raise ValueError(f"labels and probabilities cannot both be written to {plan.probability}")
+    for other in others:
+        if plan.label.resolve() == other.label.resolve():
+            raise ValueError(
+                f"the maps of {other.image} and {plan.image} would both be written to "
+                f"{plan.label}: map them in two calls, with another PATH_TO_LABEL_IMAGE"
+            )
+
+
+def warn(scene: scenes.Scene, warnings: Sequence[str], strict: bool) -> None:
+    """Print what was assumed of a scene and what looks wrong; an error if strict."""
+    for message in scene.messages:
+        print(f"  {message}")
+    if warnings and strict:
+        raise ValueError(f"{scene.name} (STRICT): {' '.join(warnings)}")
+    for warning in warnings:
+        print(f"  warning: {warning}")
+
+
+# ---- the network, and what it says
+
+
+class Network(NamedTuple):
+    """A model made ready for a scene."""
+
+    predict: engines.Predict
+    shape: tuple[int, int, int, int]  # of what it is called with: a batch of windows, or a block
+    method: str
+    facts: dict[str, Any]  # what the values of the map depend on
+
+
+def network_for(plan: Plan, model: "keras.Model") -> Network:
+    """Make the model ready for a scene, and say what will be computed and how long it takes."""
+    precision = engines.resolve_precision(plan.settings.engine, plan.settings.precision)
+    shape = call_shape(plan, plan.method)
+    dense_stride = plan.settings.stride if plan.method == "dense" else None
+    predict = _predict(model, shape, plan.settings.engine, precision, dense_stride)
+    network = Network(predict, shape, plan.method, describe(plan, plan.method, precision))
+    announce(plan, network, precision)
+    return network
+
+
+def call_shape(plan: Plan, method: str) -> tuple[int, int, int, int]:
+    """Give the shape of what the network is called with: a batch of windows, or a block."""
+    bands = len(plan.record["band_names"])
+    if method == "dense":
+        return 1, *mapping.dense_block_shape(plan.grid, plan.settings.block_size), bands
+    return plan.settings.batch_size, image_functions.PATCH_SIZE, image_functions.PATCH_SIZE, bands
+
+
+@functools.lru_cache(maxsize=2)
+def _predict(*arguments: Any) -> engines.Predict:
+    """Make a predict function once for all scenes that are alike."""
+    return engines.make_predict(*arguments)
+
+
+def describe(plan: Plan, method: str, precision: str) -> dict[str, Any]:
+    """Give what the values of a map depend on, for its metadata and for continuing it."""
+    settings, backend = plan.settings, engines.backend()
+    openvino = settings.engine == "openvino"
+    return {
+        "model": Path(settings.path_to_model).name,
+        "model_sha256": files.sha256(settings.path_to_model),
+        "network": plan.record["network"],
+        "product": plan.scene.product,
+        "product_name": plan.scene.name,
+        "sensing_time": plan.scene.sensing_time,
+        "stride": settings.stride,
+        "method": method,
+        "engine": settings.engine if openvino else f"keras on {backend}",
+        "precision": precision,
+        "min_probability": settings.min_probability,
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("keras", "openvino" if openvino else backend, "numpy")
+        },
+    }
+
+
+def announce(plan: Plan, network: Network, precision: str) -> None:
+    """Say what is going to be computed on what, and about how long it takes."""
+    settings, (rows, columns) = plan.settings, plan.grid.shape
+    cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
+    print(f"device: {engines.describe_device(settings.engine)}, {precision}")
+    print(
+        f"map of {plan.scene.name}: {rows}x{columns} cells, {cells:,} windows, "
+        f"method {network.method!r}"
+    )
+    calls = len(mapping.blocks_of(plan.grid, settings.block_size, network.method))
+    if network.method == "windows":
+        calls = max(calls, -(-cells // settings.batch_size))
+    seconds = engines.seconds_of_calls(network.predict, network.shape, plan.scene.dtype, calls)
+    print(f"estimated time: {engines.duration(seconds)}", flush=True)
+
+
+def classify(plan: Plan, network: Network) -> mapping.Result:
+    """Give labels and probabilities of a scene, going on where an earlier run was stopped.
+
+    Raises
+    ------
+    ValueError
+        When there is no data where the map was wanted.
+    """
+    settings = plan.settings
+    identity = {"image": files_of(plan.image), "mask_clouds": settings.mask_clouds}
+    result = mapping.classify_scene(
+        plan.scene.read,
+        plan.shape,
+        network.predict,
+        settings.stride,
+        len(plan.record["class_names"]),
+        plan.unfinished,
+        {**network.facts, **identity},
+        method=network.method,
+        batch_size=settings.batch_size,
+        block_size=settings.block_size,
+        grid=plan.grid,
+        inside=plan.inside,
+        fill=plan.record["statistics"].get("mean"),
+        min_probability=settings.min_probability,
+        probability_type=settings.probability_type,
+        all_probabilities=settings.all_probabilities,
+    )
+    if (result.labels == mapping.NODATA_LABEL).all():
+        mapping.remove_saved_blocks(plan.unfinished)
+        raise ValueError(f"{plan.image} is all nodata where a map was wanted: there is none")
+    return result
+
+
+def files_of(image: Path) -> list[tuple[str, int, int]]:
+    """Give names, sizes and times of change of a scene's files: another scene has others."""
+    paths = (
+        sorted(path for path in image.rglob("*") if path.is_file()) if image.is_dir() else [image]
+    )
+    stats = [(str(path), path.stat()) for path in paths]
+    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+# ---- the files of a map
+
+
+def write_files(plan: Plan, network: Network, result: mapping.Result) -> None:
+    """Write all files of a map, the labels last: where they are, the map is complete."""
+    settings, place = plan.settings, (plan.geotransform, plan.scene.crs)
+    maps.write_probability_map(
+        plan.probability, *with_all_classes(plan, result, place, network.facts)
+    )
+    bounds = maps.extent(plan.scene.geotransform, plan.shape)
+    maps.write_areas(
+        plan.beside("_areas.csv"), result.labels, plan.geotransform, plan.class_names, bounds
+    )
+    if settings.polygons:
+        maps.write_polygons(plan.beside(".gpkg"), result.labels, *place, plan.class_names)
+    if settings.quicklook or settings.html:
+        show_map(plan, result)
+    files.write_json(
+        plan.beside("_settings.json"), {"settings": settings.constants(), **network.facts}
+    )
+    maps.write_label_map(plan.label, result.labels, *place, plan.class_names, network.facts)
+    mapping.remove_saved_blocks(plan.unfinished)
+    shares = mapping.share_of_classes(result.labels, len(plan.class_names))
+    named = zip(plan.class_names, shares, strict=True)
+    print("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in named))
+
+
+def with_all_classes(
+    plan: Plan, result: mapping.Result, place: tuple[Any, str], facts: dict[str, Any]
+) -> tuple[Any, ...]:
+    """Give the arguments of the probability map, with one more band for each class if wanted."""
+    if result.all_probabilities is None:
+        return result.probability, *place, facts
+    bands = np.concatenate([result.probability[np.newaxis], result.all_probabilities])
+    names = ["probability of the label", *plan.record["class_names"]]
+    return np.moveaxis(bands, 0, -1), *place, facts, names
+
+
+def show_map(plan: Plan, result: mapping.Result) -> None:
+    """Write the picture and the page."""
+    rgb, rgb_geotransform = read_picture(plan)
+    picture = plan.class_names, plan.geotransform, plan.scene.name
+    options: dict[str, Any] = {
+        "rgb_geotransform": rgb_geotransform,
+        "subtitle": str(plan.scene.sensing_time or ""),
+        "metric": bool(plan.scene.crs),
+    }
+    if plan.settings.quicklook:
+        views.write_quicklook(plan.beside(".png"), rgb, result.labels, *picture, **options)
+    if plan.settings.html:
+        values = rgb, result.labels, result.probability
+        name = rasters.crs_name(plan.scene.crs)
+        views.write_html(plan.beside(".html"), *values, *picture, crs_name=name, **options)
+
+
+def read_picture(plan: Plan) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Read the scene under the map in natural colour, coarse enough for a screen.
+
+    Returns
+    -------
+    rgb : ndarray of shape (rows, columns, 3), uint8
+    geotransform : six floats
+    """
+    units, settings = plan.record["units"], plan.settings
+    window = mapping.pixels_in_grid(plan.grid, plan.shape)
+    step = -(-max(window[2:]) // views.LARGEST_PAGE)
+    with contextlib.ExitStack() as stack:
+        try:
+            scene = scenes.open_scene(
+                plan.image,
+                image_functions.BANDS_RGB,
+                units,
+                settings.radiometric_offset,
+                granule=settings.granule,
+            )
+            read = stack.enter_context(scene).read
+        except ValueError:  # no red, green or blue: the model's bands must do
+            read = plan.scene.read
+        rgb = mapping.read_thinned(read, window, step)
+    rgb = np.take(rgb, np.minimum((0, 1, 2), rgb.shape[2] - 1), axis=2)
+    part = mapping.Grid(1, window[0], window[1], *window[2:])
+    left, width, turn, top, tilt, height = mapping.grid_geotransform(plan.scene.geotransform, part)
+    geotransform = (left, width * step, turn * step, top, tilt * step, height * step)
+    return views.natural_colour(rgb, units), geotransform
+
+
+# ---- several scenes
+
+
+class Outcomes:
+    """What became of each scene; with several, an error of one does not stop the others."""
+
+    def __init__(self, images: Sequence[Path]) -> None:
+        self.images = images
+        self.written: dict[Path, Path] = {}
+        self.errors: dict[Path, Exception] = {}
+
+    @contextlib.contextmanager
+    def attempt(self, image: Path) -> Iterator[None]:
+        """Keep an error of input for the end, if there are other scenes."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if len(self.images) == 1:
+                raise
+            print(f"  error: {error}")
+            self.errors[image] = error
+
+    def report(self) -> None:
+        """Say where the maps are.
+
+        Raises
+        ------
+        ValueError
+            When a scene could not be mapped.
+        """
+        for image in self.images:
+            whose = f"map of {image}" if len(self.images) > 1 else "map"
+            print(f"{whose}: {self.written.get(image) or f'none, {self.errors[image]}'}")
+        if self.errors:
+            counts = f"{len(self.errors)} of {len(self.images)}"
+            raise ValueError(f"{counts} scenes could not be mapped, see above")
