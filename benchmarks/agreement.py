@@ -43,6 +43,7 @@ PATCHES = 2025  # at most, drawn with a fixed seed
 STRIDE = 8  # pixels from one label to the next; 8, 16 or 32
 SURE = 0.9  # probability from which a label counts as sure
 SMALL_BLOCK_SIZE = 256  # pixels, side of the blocks that are compared with those of step 6
+MARGIN = 64  # pixels of neighbours around each block, as step 6 has it; a multiple of STRIDE
 BATCH_SIZE = 64  # windows in one call of the network
 ENGINE = "keras"  # or openvino
 PRECISION = "float32"  # or bfloat16
@@ -296,7 +297,7 @@ def map_of(read, shape, model, method, block_size, fill=None):
     """Classify a scene as step 6 does: labels and probabilities, (cell rows, cell columns)."""
     grid, bands = mapping.scene_grid(shape, STRIDE), model.input_shape[-1]
     if method == "dense":
-        call_shape = (1, *mapping.dense_block_shape(grid, block_size), bands)
+        call_shape = (1, *mapping.dense_block_shape(grid, block_size, MARGIN), bands)
     else:
         call_shape = (BATCH_SIZE, _PATCH, _PATCH, bands)
     with tempfile.TemporaryDirectory() as folder:
@@ -311,6 +312,7 @@ def map_of(read, shape, model, method, block_size, fill=None):
             method=method,
             batch_size=BATCH_SIZE,
             block_size=block_size,
+            margin=MARGIN,
             fill=fill,
             probability_type="float32",
         )
