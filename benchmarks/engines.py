@@ -9,7 +9,7 @@ be compared too. Of a dense block, all windows inside it are counted.
 Without PATH_TO_MODEL, weights are random, and without PATH_TO_PATCHES pixels are: that tells how
 fast an engine is, but labels mean something with a trained model and real patches only.
 
-Run (a few minutes, most of them for building the networks):
+Run (some minutes a network on two cores):
     python benchmarks/engines.py
     python benchmarks/engines.py --path-to-model model.keras --path-to-patches data/EuroSAT_RGB
     KERAS_BACKEND=jax python benchmarks/engines.py --networks VGG16

@@ -9,7 +9,7 @@ Libraries that convolve with fewer multiplications (Winograd) may come out above
 
 `per window` tells what a dense map saves: all windows inside the block are counted.
 
-Run (a few minutes, most of them for building the networks):
+Run (some minutes a network on two cores):
     python benchmarks/peak.py
     KERAS_BACKEND=jax python benchmarks/peak.py --networks VGG16
 """

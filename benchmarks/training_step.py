@@ -8,7 +8,7 @@ of each counts. What `fit` does once an epoch (starting, validating, saving) is 
 The time to the first step is that of a new network: from the call of `fit` to the end of its first
 step, in which Keras traces and compiles. The patches are made, and nothing has to be downloaded.
 
-Run (VGG16 takes a few minutes, DenseNet201 about a quarter of an hour):
+Run (some minutes a network on two cores; fewer STEPS or ROUNDS take less):
     python benchmarks/training_step.py
     KERAS_BACKEND=jax python benchmarks/training_step.py --networks VGG16
 """
