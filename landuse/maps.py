@@ -43,6 +43,15 @@ COLOURS: dict[str, Colour] = {
     UNCERTAIN: (158, 148, 156),
 }
 
+# Five steps of viridis (Smith and van der Walt), which is even to the eye, colour-blind or not.
+_UNSURE_TO_SURE: tuple[Colour, ...] = (
+    (68, 1, 84),
+    (59, 82, 139),
+    (33, 145, 140),
+    (94, 201, 98),
+    (253, 231, 37),
+)
+
 # Common names of classes in other data sets, and the class whose colour they take.
 _SIMILAR_CLASSES = {
     "water": "SeaLake",
@@ -223,18 +232,52 @@ def write_style(path: str | Path, class_names: Sequence[str], colours: Sequence[
     class_names, colours : sequences
         One name and one (red, green, blue) per label.
     """
-    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="AllStyleCategories")
-    pipe = ElementTree.SubElement(root, "pipe")
-    renderer = ElementTree.SubElement(
-        pipe,
-        "rasterrenderer",
-        {"type": "paletted", "band": "1", "opacity": "1", "alphaBand": "-1", "nodataColor": ""},
-    )
-    ElementTree.SubElement(renderer, "rasterTransparency")
+    renderer = _renderer("paletted")
     palette = ElementTree.SubElement(renderer, "colorPalette")
     for value, (name, colour) in enumerate(zip(class_names, colours, strict=True)):
         entry = {"value": str(value), "color": hexadecimal(colour), "label": name, "alpha": "255"}
         ElementTree.SubElement(palette, "paletteEntry", entry)
+    _write_layer_style(path, renderer)
+
+
+def write_probability_style(path: str | Path, highest: float = 100) -> None:
+    """Write a QGIS layer style (.qml) that shows probabilities from dark (unsure) to light (sure).
+
+    Parameters
+    ----------
+    path : str or Path
+        The .qml to write, beside the raster and of the same name.
+    highest : float
+        What a probability of 1 is in the raster: 100 in percent, or 1.
+    """
+    limits = {"classificationMin": "0", "classificationMax": f"{highest:g}"}
+    renderer = _renderer("singlebandpseudocolor", limits)
+    shader = ElementTree.SubElement(
+        ElementTree.SubElement(renderer, "rastershader"),
+        "colorrampshader",
+        {
+            **{"colorRampType": "INTERPOLATED", "classificationMode": "1", "clip": "0"},
+            **{"minimumValue": "0", "maximumValue": f"{highest:g}", "labelPrecision": "0"},
+        },
+    )
+    for share, colour in zip(np.linspace(0, 1, len(_UNSURE_TO_SURE)), _UNSURE_TO_SURE, strict=True):
+        entry = {"value": f"{share * highest:g}", "label": f"{100 * share:g} %", "alpha": "255"}
+        ElementTree.SubElement(shader, "item", {**entry, "color": hexadecimal(colour)})
+    _write_layer_style(path, renderer)
+
+
+def _renderer(kind: str, more: Mapping[str, str] | None = None) -> ElementTree.Element:
+    """Return the element of a QGIS style that says how the first band is shown."""
+    settings = {"type": kind, "band": "1", "opacity": "1", "alphaBand": "-1", "nodataColor": ""}
+    renderer = ElementTree.Element("rasterrenderer", {**settings, **(more or {})})
+    ElementTree.SubElement(renderer, "rasterTransparency")
+    return renderer
+
+
+def _write_layer_style(path: str | Path, renderer: ElementTree.Element) -> None:
+    root = ElementTree.Element("qgis", version="3.22.0", styleCategories="AllStyleCategories")
+    pipe = ElementTree.SubElement(root, "pipe")
+    pipe.append(renderer)
     ElementTree.SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
     ElementTree.SubElement(pipe, "rasterresampler", maxOversampling="2")
     ElementTree.SubElement(root, "blendMode").text = "0"
@@ -276,12 +319,14 @@ def write_probability_map(
     metadata: Mapping[str, object] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> None:
-    """Write probabilities as a Cloud Optimized GeoTIFF, averaged in the overviews.
+    """Write probabilities as a Cloud Optimized GeoTIFF, and a QGIS style beside it.
+
+    Its overviews are means.
 
     Parameters
     ----------
     path : str or Path
-        The .tif to write.
+        The .tif to write. The style gets the same name with the ending .qml.
     probability : ndarray of shape (rows, columns) or (rows, columns, classes)
         uint8 percent with nodata 255, or float32 0..1 with nodata -1.
     geotransform, crs, metadata
@@ -313,6 +358,7 @@ def write_probability_map(
         f"Probability ({unit}) that the network gives to a class, over all classes 1; "
         "it says how sure the network is, not how often it is right"
     )
+    write_probability_style(Path(path).with_suffix(".qml"), 100 if percent else 1)
     rasters.write_geotiff(
         path,
         bands,
@@ -449,8 +495,8 @@ def write_polygons(
 ) -> None:
     """Write the connected areas of each class as polygons to a GeoPackage.
 
-    Each has the fields `class_index`, `class_name` and `hectares`; nodata has no polygon. Dissolve
-    by class_name for one multipolygon per class.
+    Each has the fields `class_index`, `class_name` and `hectares` (empty where map units are not
+    metres); nodata has no polygon. Dissolve by class_name for one multipolygon per class.
 
     Parameters
     ----------

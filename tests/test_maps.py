@@ -189,8 +189,8 @@ def test_same_arrays_give_the_same_bytes(tmp_path, kind):
             maps.write_probability_map(path, values, GEOTRANSFORM, CRS, {"a": 1})
         written.append({file.name: file.read_bytes() for file in path.parent.iterdir()})
     assert written[0] == written[1]
-    endings = {"label": ["map.qml", "map.tif", "map.tif.aux.xml"]}.get(kind, ["map.tif"])
-    assert sorted(written[0]) == endings
+    names_of_classes = ["map.tif.aux.xml"] if kind == "label" else []
+    assert sorted(written[0]) == ["map.qml", "map.tif", *names_of_classes]
 
 
 def test_style_is_what_qgis_reads(tmp_path, labels):
@@ -204,6 +204,26 @@ def test_style_is_what_qgis_reads(tmp_path, labels):
     entries = [entry.attrib for entry in renderer.findall("colorPalette/paletteEntry")]
     assert [entry["label"] for entry in entries] == NAMES
     assert entries[0] == {"value": "0", "color": "#0c401a", "label": "Forest", "alpha": "255"}
+
+
+@pytest.mark.parametrize(("dtype", "highest"), [(np.uint8, "100"), (np.float32, "1")])
+def test_style_of_probabilities_is_what_qgis_reads(tmp_path, dtype, highest):
+    maps.write_probability_map(tmp_path / "p.tif", np.ones((4, 5), dtype), GEOTRANSFORM, CRS)
+    text = (tmp_path / "p.qml").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
+    root = ElementTree.fromstring(text)
+    renderer = root.find("pipe/rasterrenderer")
+    assert root.tag == "qgis"
+    assert (renderer.get("type"), renderer.get("band")) == ("singlebandpseudocolor", "1")
+    assert (renderer.get("classificationMin"), renderer.get("classificationMax")) == ("0", highest)
+    shader = renderer.find("rastershader/colorrampshader")
+    assert shader.get("colorRampType") == "INTERPOLATED"
+    assert (shader.get("minimumValue"), shader.get("maximumValue")) == ("0", highest)
+    items = [item.attrib for item in shader.findall("item")]
+    assert items[0] == {"value": "0", "label": "0 %", "alpha": "255", "color": "#440154"}
+    assert items[-1] == {"value": highest, "label": "100 %", "alpha": "255", "color": "#fde725"}
+    assert [item["label"] for item in items] == ["0 %", "25 %", "50 %", "75 %", "100 %"]
+    assert [float(item["value"]) / float(highest) for item in items] == [0, 0.25, 0.5, 0.75, 1]
 
 
 def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
