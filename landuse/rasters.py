@@ -263,6 +263,10 @@ class Raster:
         """Close the file."""
         self._dataset = None
 
+    def files(self) -> tuple[str, ...]:
+        """Return the files that are read: the raster, what a VRT refers to, and side files."""
+        return tuple(self._dataset.GetFileList() or (self.info.path,))
+
     def read(self, band: int, row: int, column: int, rows: int, columns: int) -> np.ndarray:
         """Read a window of one band at the raster's own resolution.
 
@@ -701,7 +705,7 @@ def polygonize(
     path_gpkg : str or Path
     labels : ndarray of shape (rows, columns), uint8
     geotransform, crs
-        As in `write_geotiff`; hectares are right where the unit is the metre.
+        As in `write_geotiff`; hectares stay empty where the unit is not the metre.
     class_names : sequence of str
     nodata : int
         Label that gets no polygon.
@@ -711,6 +715,7 @@ def polygonize(
     int
         The number of polygons.
     """
+    metric = in_metres(crs)
     source = _memory_dataset(labels[..., None], geotransform, crs)
     mask = _memory_dataset((labels != nodata)[..., None], geotransform, crs)
     with files.atomic_path(path_gpkg) as temporary, _plain_errors(path_gpkg, "cannot be written"):
@@ -721,7 +726,8 @@ def polygonize(
         for feature in layer:
             index = feature.GetField("class_index")
             feature.SetField("class_name", class_names[index])
-            feature.SetField("hectares", feature.GetGeometryRef().GetArea() / 10_000)
+            if metric:
+                feature.SetField("hectares", feature.GetGeometryRef().GetArea() / 10_000)
             layer.SetFeature(feature)
         layer.CommitTransaction()
         count = layer.GetFeatureCount()

@@ -12,6 +12,7 @@ between, real Level-1C pixels are never 0 (the darkest are 1).
 
 import contextlib
 import itertools
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,8 +37,13 @@ OFFSET = 1000  # what products from baseline 04.00 on hold too much
 NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie too high
 LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
 SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
+MANY_AT_FLOOR = 0.05  # share of pixels at DN 1, which visible bands never reach above the air
+MOST_AT_FLOOR = 0.3  # that share is lower in 8-bit values
 CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
 CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there are many
+VEGETATION = 1.5  # there, near infrared is so many times brighter than B04 and B12 at least
+ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B12
+USUALLY = 0.6  # share of pixels in which a band that is darker than another one should be brighter
 VISIBLE = ("B01", "B02", "B03", "B04")
 AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
 
@@ -82,7 +88,8 @@ class _Clouds:
     """A product's own cloud mask on the scene's grid."""
 
     def __init__(self, mask: products.CloudMask, geotransform: Any, crs: str) -> None:
-        self._kind, self._geotransform, self._crs = mask.kind, geotransform, crs
+        self.path, self._kind = mask.path, mask.kind
+        self._geotransform, self._crs = geotransform, crs
         self.raster: rasters.Raster | None = None
         self._polygons: list[bytes] = []
         if mask.kind == "polygons":
@@ -104,17 +111,30 @@ class _Clouds:
         return np.logical_or(*layers)
 
 
+def _on_disk(name: str) -> Path:
+    """Return the file that GDAL's name of a file leads to: the zip for its member."""
+    member = re.match(r"/vsizip/\{(.+)\}/", name)
+    return Path(member[1] if member else name)
+
+
 def _ground_messages(geotransform: Sequence[float], crs: str) -> list[str]:
     """Say where the pixels are not the 10 m on the ground that models are trained on."""
     if not crs:
         return ["no georeference: the map has none either"]
     unit = rasters.metres_per_unit(crs)
     if unit is None:
-        return ["not in a projection in metres: pixels may not be 10 m wide, areas are not right"]
-    width = geotransform[1] * unit
+        return [
+            "not in a projection in metres: pixels may not be 10 m wide, and areas are given in "
+            "pixels and percent only"
+        ]
+    messages, width = [], geotransform[1] * unit
     if abs(width / PIXEL_SIZE - 1) > 0.2:
-        return [f"the pixels are {width:g} m wide, patches of Sentinel-2 have {PIXEL_SIZE:g} m"]
-    return []
+        messages.append(
+            f"the pixels are {width:g} m wide, patches of Sentinel-2 have {PIXEL_SIZE:g} m"
+        )
+    if not rasters.in_metres(crs):
+        messages.append("map units are not metres: areas are given in pixels and percent only")
+    return messages
 
 
 class Scene:
@@ -173,6 +193,14 @@ class Scene:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def files(self) -> list[Path]:
+        """Return the files on disk that pixels and clouds come from; a zip for its members."""
+        opened = [band.raster for band in self._bands]
+        names = {name for raster in opened for name in raster.files()}
+        if self._clouds is not None:
+            names.add(self._clouds.path)
+        return sorted({_on_disk(name) for name in names})
 
     def close(self) -> None:
         """Close the files."""
@@ -504,6 +532,14 @@ def _features(percentiles: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.concatenate([percentiles, span]), 0) + 50)
 
 
+def _misfit(
+    levels: np.ndarray, trained: np.ndarray, names: Sequence[str], held: dict[str, str]
+) -> float:
+    """Return how unlike the training data a scene is, if a band called a is really held[a]."""
+    order = [list(names).index(held.get(band, band)) for band in names]
+    return float(np.abs(_features(levels) - _features(trained)[:, order]).sum())
+
+
 def find_band_order(
     levels: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
 ) -> str | None:
@@ -525,20 +561,55 @@ def find_band_order(
     str or None
         The order the bands seem to be in.
     """
-    scene, training = _features(levels), _features(trained)
-    names = list(band_names)
-
-    def misfit(held: dict[str, str]) -> float:
-        order = [names.index(held.get(band, band)) for band in names]
-        return float(np.abs(scene - training[:, order]).sum())
-
-    usual = misfit({})
-    found = {cause: misfit(held) + CLEARLY_BETTER for cause, held in _known_orders(names).items()}
-    for one, other in itertools.combinations(names, 2):
-        cause = f"with {one} and {other} exchanged"
-        found[cause] = misfit({one: other, other: one}) + CLEARLY_BETTER_PAIR
+    found = {
+        cause: _misfit(levels, trained, band_names, held) + CLEARLY_BETTER
+        for cause, held in _known_orders(band_names).items()
+    }
+    for pair in itertools.combinations(band_names, 2):
+        held = dict(zip(pair, pair[::-1], strict=True))
+        found[_exchanged(*pair)] = _misfit(levels, trained, band_names, held) + CLEARLY_BETTER_PAIR
     best = min(found, key=lambda cause: found[cause], default=None)
+    usual = _misfit(levels, trained, band_names, {})
     return best if best is not None and found[best] < usual else None
+
+
+def _exchanged(one: str, other: str) -> str:
+    return f"with {one} and {other} exchanged"
+
+
+def find_exchanged_infrared(
+    dn: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
+) -> str | None:
+    """Find out whether B12 was exchanged with B11 or B04, of which it has about the range.
+
+    Ranges cannot tell these, but pixels can. B11 is brighter than B12 nearly everywhere, and over
+    vegetation B12 is brighter than B04 more often than not; as haze and some fields are an
+    exception to that, the ranges must agree there.
+
+    Parameters
+    ----------
+    dn : ndarray of shape (pixels, bands)
+    trained : ndarray of shape (3, bands)
+        1, 50 and 99 % of the training data.
+    band_names : sequence of str
+
+    Returns
+    -------
+    str or None
+        The order the bands seem to be in.
+    """
+    of = {band: dn[:, number] for number, band in enumerate(band_names)}
+    if {"B11", "B12"} <= set(of) and (of["B11"] < of["B12"]).mean() > USUALLY:
+        return _exchanged("B11", "B12")
+    near = next((of[band] for band in ("B8A", "B08") if band in of), None)
+    if near is None or not {"B04", "B12"} <= set(of):
+        return None
+    green = near > VEGETATION * np.maximum(of["B04"], of["B12"])
+    if green.mean() < ENOUGH_VEGETATION or (of["B12"] < of["B04"])[green].mean() <= USUALLY:
+        return None
+    levels, held = np.percentile(dn, (1, 50, 99), axis=0), {"B04": "B12", "B12": "B04"}
+    better = _misfit(levels, trained, band_names, held) < _misfit(levels, trained, band_names, {})
+    return _exchanged("B04", "B12") if better else None
 
 
 def _explain_scale(
@@ -547,22 +618,24 @@ def _explain_scale(
     """Return what is wrong with the values of all bands alike, None if nothing."""
     largest = np.percentile(dn, 99.9, axis=0)
     visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
-    at_floor = (dn <= 1).mean(axis=0)[visible]
+    at_floor = (dn <= 1).mean(axis=0)
+    darkest = max(visible, key=lambda number: at_floor[number], default=None)
+    floor = at_floor[darkest] if darkest is not None else 0.0
     if (largest <= SMALLEST_RGB8).all():
         return (
             f"nearly all values are at most {largest.max():.0f}, expected thousands: reflectance "
             "as 0..1 floats? Multiply it by 10000 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
         )
-    # at the ground, dark water may well reach 0
-    if level != "L2A" and len(visible) and np.median(at_floor) > 0.05:
-        return (
-            f"{100 * np.median(at_floor):.0f} % of the visible pixels are at the lowest value: was "
-            "a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
-        )
-    if (largest <= LARGEST_8_BIT).all():
+    if (largest <= LARGEST_8_BIT).all() and floor < MOST_AT_FLOOR:
         return (
             f"no band exceeds {largest.max():.0f}, expected thousands: 8-bit values in place of "
             "16-bit DN? Give the product itself"
+        )
+    # The air itself is brighter, so that one band tells; at the ground, dark water may reach 0.
+    if level != "L2A" and darkest is not None and floor > MANY_AT_FLOOR:
+        return (
+            f"{100 * floor:.0f} % of the pixels of {band_names[darkest]} are at the "
+            "lowest value: was a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
         )
     if NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
         return (
@@ -647,7 +720,9 @@ def check_sample(
         shift = OFFSET
     else:
         return [scale]
-    order = find_band_order(levels - shift, trained, band_names)
+    order = find_band_order(levels - shift, trained, band_names) or find_exchanged_infrared(
+        dn - shift, trained, band_names
+    )
     warnings = [scale] if scale else []
     if order:
         warnings.append(f"the bands seem to lie {order}: name the bands of the file (B02, ...)")

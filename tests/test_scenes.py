@@ -117,6 +117,23 @@ def test_a_zip_and_a_metadata_file_give_the_same(safe, tmp_path, compression):
         assert one.name == other.name
 
 
+def test_files_are_those_that_are_read(tmp_path):
+    root = make_safe(tmp_path / "a", clouds=cloud_gml())
+    bands = sorted(next(root.rglob(f"*_{band}.jp2")) for band in BANDS_RGB)
+    for path in (root, root / "MTD_MSIL1C.xml"):
+        with scenes.open_scene(path, BANDS_RGB) as scene:
+            assert scene.files() == bands
+    with scenes.open_scene(root, BANDS_RGB, mask_clouds=True) as scene:
+        assert scene.files() == sorted([*bands, next(root.rglob("MSK_CLOUDS*.gml"))])
+    packed = zip_safe(root, tmp_path / "a.zip")
+    with scenes.open_scene(packed, BANDS_RGB, mask_clouds=True) as scene:
+        assert scene.files() == [packed.resolve()]
+    stack = write_stack(tmp_path / "b.tif", np.ones((96, 96, 3), np.uint16), list(BANDS_RGB))
+    gdal.BuildVRT(str(tmp_path / "b.vrt"), [str(stack)]).FlushCache()
+    with scenes.open_scene(tmp_path / "b.vrt", BANDS_RGB) as scene:
+        assert scene.files() == [stack, tmp_path / "b.vrt"]
+
+
 def test_windows_equal_the_whole(tmp_path):
     hole = made_band("B09")
     hole[20:30, 3] = 0
@@ -278,6 +295,7 @@ def test_a_truncated_band(tmp_path):
         ((0, 30, 0, 0, 0, -30), "EPSG:32632", "the pixels are 30 m wide"),
         ((9, 1e-4, 0, 0, 0, -1e-4), "EPSG:4326", "not in a projection in metres"),
         (None, "", "no georeference"),
+        ((0, 33, 0, 0, 0, -33), "EPSG:2263", "map units are not metres"),
         ((0, 9.9991, 0, 0, 0, -9.9991), "EPSG:32632", None),
     ],
 )
@@ -379,6 +397,15 @@ def test_mistakes_on_made_pixels(mistake):
     else:
         assert len(warnings) == 1
         assert re.search(text, warnings[0])
+
+
+def test_b11_and_b12_exchanged_on_made_pixels():
+    sample = signature(np.random.default_rng(1)).round().astype(np.uint16)
+    sample[:, 11] = np.minimum(sample[:, 11], 0.8 * sample[:, 10])
+    assert scenes.check_sample(sample, BANDS_MS, "DN", made_statistics()) == []
+    sample[:, [10, 11]] = sample[:, [11, 10]]
+    (warning,) = scenes.check_sample(sample, BANDS_MS, "DN", made_statistics())
+    assert "B11 and B12 exchanged" in warning
 
 
 def test_one_band_outside_is_named_with_its_amount():
@@ -488,7 +515,8 @@ def test_mistakes_on_real_pixels(shared_data, eurosat, combination):
         with scenes.open_scene(path, BANDS_MS) as scene:
             samples[path.name] = scene.sample(5000)
     product = [band for band in IDS if band in names]
-    mistakes = {name: MISTAKES[name] for name in ("proper", "offset", "floats", "8-bit")}
+    alike = ("proper", "offset", "offset twice", "floats", "8-bit")
+    mistakes = {name: MISTAKES[name] for name in alike}
     mistakes["reversed"] = MISTAKES["reversed"]
     if "B8A" in names:
         order = [names.index(band) for band in product]
@@ -502,6 +530,49 @@ def test_mistakes_on_real_pixels(shared_data, eurosat, combination):
                 assert warnings == [], where
             else:
                 assert re.search(text, " ".join(warnings)), where
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("combination", ["ALL", "L2A", "SWIR"])
+def test_exchanged_infrared_bands_of_real_pixels(shared_data, eurosat, combination):
+    patches, classes = eurosat
+    names = list(BAND_COMBINATIONS[combination])
+    take = [BANDS_MS.index(band) for band in names]
+    statistics = image_functions.pooled_statistics(patches[..., take], names)
+    samples = {name: patches[classes == name].reshape(-1, 13)[::8] for name in np.unique(classes)}
+    for path in real_scenes(shared_data):
+        with scenes.open_scene(path, BANDS_MS) as scene:
+            samples[path.name] = scene.sample(5000)
+
+    def warnings_of(dn, *pair):
+        order = [names.index(dict([pair, pair[::-1]]).get(band, band)) for band in names]
+        return " ".join(scenes.check_sample(dn[:, take][:, order], names, "DN", statistics))
+
+    for dn in samples.values():
+        assert warnings_of(dn, "B04", "B04") == ""
+    swapped = {name: warnings_of(dn, "B04", "B12") for name, dn in samples.items()}
+    # SWIR is B12 B8A B04, so that these two exchanged are the reverse order
+    text = "in reverse order|B04 and B12 exchanged"
+    found = {name for name, warnings in swapped.items() if re.search(text, warnings)}
+    assert set(samples) - found == {"Industrial"}
+    if "B11" in names:
+        for name, dn in samples.items():
+            assert "B11 and B12 exchanged" in warnings_of(dn, "B11", "B12"), name
+        for patch in patches:
+            assert "B11 and B12" not in warnings_of(patch.reshape(-1, 13), "B04", "B04")
+
+
+@pytest.mark.shared_data
+def test_the_offset_subtracted_twice_from_real_products(shared_data, eurosat, tmp_path):
+    patches, _ = eurosat
+    statistics = image_functions.pooled_statistics(patches, BANDS_MS)
+    record = {"statistics": statistics, "processing_level": "L1C"}
+    old, new = real_scenes(shared_data)
+    assert (old.name[:3], new.name[:3]) == ("S2A", "S2B")
+    for path, offset in ((old, -1000), (new, -2000)):
+        with scenes.open_scene(path, BANDS_MS, radiometric_offset=offset) as scene:
+            (warning,) = scenes.check_against_model(scene, record)
+        assert re.search("^[0-9]+ % of the pixels of B04 .*subtracted twice", warning)
 
 
 @pytest.mark.shared_data
