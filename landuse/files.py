@@ -21,6 +21,7 @@ from tqdm import tqdm
 _CHUNK = 1 << 20  # bytes copied at a time
 _BOMB_RATIO = 100  # unpacked to packed; deflate reaches 1032, images about 2
 _BOMB_FLOOR = 100 << 20  # bytes that any archive may unpack to
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 if sys.platform == "win32":
     import msvcrt
@@ -72,15 +73,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     with _private_folder(target) as folder:
         temporary = folder / target.name
-        yield temporary
-        if not temporary.is_file():
-            raise OSError(f"nothing was written to {path}")
-        written = sorted(folder.iterdir(), key=lambda file: file == temporary)
-        for file in written:
-            _flush_to_disk(file)
+        with _errors_about(path, folder):
+            yield temporary
+            if not temporary.is_file():
+                raise OSError(f"nothing was written to {path}")
+            written = sorted(folder.iterdir(), key=lambda file: file == temporary)
+            for file in written:
+                _flush_to_disk(file)
         for file in written:
             file.replace(target.parent / file.name)
         _flush_to_disk(target.parent)
+
+
+@contextlib.contextmanager
+def _errors_about(path: str | Path, folder: Path) -> Iterator[None]:
+    """Let errors of a full disk, and those of files in the folder, name the path instead."""
+    try:
+        yield
+    except OSError as error:
+        nameless = error.filename is None and error.errno in _NO_ROOM
+        if nameless or str(folder) in str(error.filename):
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager

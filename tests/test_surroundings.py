@@ -1,6 +1,7 @@
 """Full disks, files that vanish, two runs at once, clocks, locales and odd names."""
 
 import ast
+import contextlib
 import os
 import re
 import resource
@@ -17,13 +18,14 @@ import tifffile
 from PIL import Image
 
 import image_functions
-from image_functions import BANDS_MS
+from image_functions import BANDS_MS, BANDS_RGB
 from landuse import datasets, files, products, rasters, scenes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPLIT = "01_split_data_to_train_and_validation.py"
 MAP = "06_classify_image.py"
 TRAIN = "03_train_rgb_from_scratch.py"
+EVALUATE = "07_evaluate_model.py"
 GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
 
 
@@ -106,24 +108,78 @@ def test_a_full_disk_while_the_sample_is_made(tmp_path):
     assert [path for path in visible if not str(path).count("/.")] == []
 
 
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Files of this process end at so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
 @pytest.fixture
-def photos(tmp_path):
-    split = datasets.split_random(
-        datasets.find_images(write_images(tmp_path / "photos", kind="jpg")), 0.5
-    )
-    datasets.make_split_folder(tmp_path / "split", split, {})
-    return ("--path-to-split-datasets", "split", "--path-to-run", "run", "--epochs", "1",
-            "--network", "MobileNet", "--batch-size", "3", "--precision", "float32")  # fmt: skip
+def tiny(monkeypatch):
+    """A network of a few layers, among those of keras.applications."""
+    import keras
+    from kill_driver import tiny_network
+
+    policy = keras.config.dtype_policy()
+    monkeypatch.setattr(keras.applications, "Tiny", tiny_network, raising=False)
+    yield ("--network", "Tiny", "--batch-size", "3", "--precision", "float32")
+    keras.config.set_dtype_policy(policy)
 
 
-@pytest.mark.slow
-def test_a_full_disk_while_a_model_is_saved(photos, tmp_path):
-    said = answer_of(run(TRAIN, *photos, cwd=tmp_path, preexec_fn=at_most(2_000_000)))
-    assert "run" in said or "File too large" in said
-    left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left <= {"settings.json", "logs"}
-    assert run(TRAIN, *photos, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "run" / "model.keras").is_file()
+@pytest.fixture
+def photos(tmp_path, tiny):
+    """Flags to train on a few photos."""
+    images = datasets.find_images(write_images(tmp_path / "photos", kind="jpg"))
+    datasets.make_split_folder(tmp_path / "split", datasets.split_random(images, 0.5), {})
+    return (*tiny, "--path-to-split-datasets", tmp_path / "split", "--epochs", "2")
+
+
+def refused_here(monkeypatch, capfd, script, *words):
+    """Run a step that ends with an error, in this process, and give its last line."""
+    with pytest.raises(SystemExit) as end:
+        run_here(monkeypatch, script, *words)
+    said = capfd.readouterr().err.replace("\r", "\n")
+    assert end.value.code == 2 and "Traceback" not in said, said
+    return said.splitlines()[-1]
+
+
+def test_a_full_disk_while_a_model_is_saved(photos, tmp_path, monkeypatch, capfd):
+    words = (TRAIN, *photos, "--path-to-run", tmp_path / "run")
+    for part in ("train", "validation"):
+        datasets.load_part(str(tmp_path / "split"), part, BANDS_RGB)  # decoded before it is full
+    with files_of_at_most(10_000):
+        said = refused_here(monkeypatch, capfd, *words)
+    assert said == f"error: {tmp_path / 'run' / 'model.keras'}: File too large"
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"settings.json", "logs"}
+    run_here(monkeypatch, *words)
+    assert capfd.readouterr().out.splitlines()[-1] == f"model: {tmp_path / 'run' / 'model.keras'}"
+
+
+def test_a_full_disk_while_a_report_is_written(photos, tmp_path, monkeypatch, capfd):
+    run_here(monkeypatch, TRAIN, *photos, "--path-to-run", tmp_path / "run")
+    words = (EVALUATE, "--path-to-model", tmp_path / "run" / "model.keras")
+    words += ("--path-to-images", tmp_path / "split" / "train")
+    words += ("--path-to-report", tmp_path / "report")
+    with files_of_at_most(5_000):
+        assert "File too large" in refused_here(monkeypatch, capfd, *words)
+    sizes = [path.stat().st_size for path in (tmp_path / "report").rglob("*")]
+    assert all(0 < size < 5_000 for size in sizes)  # what was finished before
+    run_here(monkeypatch, *words)
+    assert (tmp_path / "report" / "report.md").is_file()
+
+
+def test_a_loss_that_is_no_number_ends_the_training(photos, tmp_path, monkeypatch, capfd):
+    words = (TRAIN, *photos, "--path-to-run", tmp_path / "run", "--learning-rate", "1e30")
+    said = refused_here(monkeypatch, capfd, *words, "--warmup-epochs", "0")
+    assert "the loss became NaN or infinite in epoch 1, step " in said
+    assert "no model was kept yet" in said and "lower LEARNING_RATE" in said
 
 
 # ---- files that vanish
@@ -231,8 +287,20 @@ def test_nothing_measures_time_by_a_clock_that_can_be_set():
 # ---- languages and names
 
 
+@pytest.fixture(scope="session")
+def locales(tmp_path_factory):
+    """A folder with locales of a decimal comma, which most small machines lack."""
+    folder = tmp_path_factory.mktemp("locales")
+    if shutil.which("localedef"):
+        for language in ("de_DE", "fr_FR"):
+            target = folder / f"{language}.UTF-8"
+            command = ["localedef", "--no-archive", "-i", language, "-f", "UTF-8", target]
+            subprocess.run(command, capture_output=True, timeout=60)
+    return folder
+
+
 @pytest.mark.parametrize("name", ["de_DE.UTF-8", "fr_FR.UTF-8", "C", "POSIX"])
-def test_numbers_and_names_do_not_depend_on_the_locale(tmp_path, name):
+def test_numbers_and_names_do_not_depend_on_the_locale(tmp_path, locales, name):
     code = """
 import locale, sys
 try:
@@ -241,6 +309,7 @@ except locale.Error:
     print("missing")
     sys.exit()
 sys.path.insert(0, sys.argv[1])
+print(f"{1.5:n}")
 import numpy as np
 from landuse import maps, rasters
 place = (600000.5, 12.5, 0.0, 4850000.25, 0.0, -12.5)
@@ -249,9 +318,11 @@ maps.write_label_map("a.tif", labels, place, "EPSG:32632", ["Grün", "Été"], {
 maps.write_areas("a.csv", labels, place, ["Grün", "Été"])
 _, info = rasters.read_raster("a.tif")
 print(info.geotransform == place, list(info.category_names) == ["Grün", "Été"])
-print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count("0.046875"))
+print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count(",0.05,"))
 """
     environment = {**os.environ, "LC_ALL": name, "LANG": name}
+    if (locales / name).is_dir():
+        environment["LOCPATH"] = str(locales)
     environment.pop("PYTHONUTF8", None)
     done = subprocess.run(
         [sys.executable, "-c", code, REPOSITORY, name],
@@ -263,7 +334,8 @@ print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count("
     )
     if done.stdout == "missing\n":
         pytest.skip(f"this machine has no locale {name}")
-    assert done.stdout.splitlines()[0] == "True True", done.stderr
+    comma = "1,5" if name.startswith(("de", "fr")) else "1.5"
+    assert done.stdout.splitlines() == [comma, "True True", "0.5 2"], done.stderr
 
 
 ODD = "-ein Ordner mit ä, [Klammern] {product} 100% #1 'x' é"
@@ -293,6 +365,19 @@ def test_a_split_and_its_statistics_in_a_folder_with_an_odd_name(odd, monkeypatc
     )
     patches, _, names, _ = datasets.load_part(split, "validation")
     assert len(patches) == 2 and names == ["Forest", "River"]
+
+
+def test_training_and_measuring_in_a_folder_with_an_odd_name(odd, tiny, monkeypatch, capsys):
+    images = datasets.find_images(write_images(odd / "-Fotos ü", kind="jpg"))
+    datasets.make_split_folder(odd / "-split", datasets.split_random(images, 0.5), {})
+    words = (*tiny, f"--path-to-split-datasets={ODD}/-split", "--epochs", "1")
+    run_here(monkeypatch, TRAIN, *words, f"--path-to-run={ODD}/-Lauf {{network}}")
+    folder = f"{ODD}/-Lauf Tiny"
+    assert capsys.readouterr().out.splitlines()[-1] == f"model: {folder}/model.keras"
+    words = (f"--path-to-images={ODD}/-split/train", f"--path-to-model={folder}/model.keras")
+    run_here(monkeypatch, EVALUATE, *words, f"--path-to-report={ODD}/-Bericht")
+    assert capsys.readouterr().out.splitlines()[-1] == f"report: {ODD}/-Bericht/report.md"
+    assert (odd / "-Bericht" / "confusion_matrix.png").is_file()
 
 
 def test_a_map_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
@@ -347,3 +432,22 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
     said = answer_of(run(SPLIT, *words, cwd=tmp_path))
     assert "images/River holds a name that is no UTF-8 text: '\\udcff\\udcfe.tif'" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+# ---- versions
+
+
+def test_locked_versions_lie_in_the_ranges_that_are_asked_for():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    locked = {canonicalize_name(name): version for name, version in pairs}
+    for file in ("requirements.txt", "requirements-test.txt"):
+        for line in (REPOSITORY / file).read_text().splitlines():
+            if line and not line.startswith("#"):
+                wanted = Requirement(line)
+                assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), line
+                operators = {specifier.operator for specifier in wanted.specifier}
+                assert ">=" in operators, line
