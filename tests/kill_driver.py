@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import runpy
+import shutil
 import sys
 import tempfile
 import time
@@ -28,7 +29,7 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 LONGEST = 600  # s that any run may take
-EPOCHS = 6
+EPOCHS = 8
 BLOCKS = 91  # lines of the journal of the map
 TOLERANCE = 1e-3  # of the weights and of the history; sums differ by the order of threads
 
@@ -39,7 +40,8 @@ class Step:
 
     command: list[str]
     reached: Callable[[Path], float]  # share of the work that is done; below 0 before it begins
-    delay: float  # a kill comes up to so long after a share was reached, as a share of the whole
+    delay: Callable[[Path, float], float]  # s that a kill comes at most after a share was reached,
+    # by the folder of the uninterrupted run and the time it took
     progress: Callable[[Path], str]
     check_rerun: Callable[[str, str], None]  # what was printed, the progress before
     compare: Callable[[Path, Path], list[str]]  # what differs between two folders
@@ -143,7 +145,7 @@ def split_step(place: Path, quick: bool) -> Step:
     return Step(
         command,
         reached=lambda folder: 1.0,  # there is nothing to wait for that would not slow it down
-        delay=1.0,
+        delay=lambda whole, seconds: seconds,
         progress=progress,
         check_rerun=lambda printed, before: None,
         compare=differing_files,
@@ -213,7 +215,7 @@ def map_step(place: Path, quick: bool) -> Step:
     return Step(
         command,
         reached=reached,
-        delay=0.1,
+        delay=lambda whole, seconds: 0.1 * seconds,
         progress=progress,
         check_rerun=lambda printed, before: None,
         compare=compare,
@@ -244,7 +246,12 @@ def training_step(place: Path, quick: bool) -> Step:
     def reached(folder: Path) -> float:
         if not (folder / "run" / "settings.json").exists():
             return -1.0
-        return len(read_state(folder / "run" / "state.npz")["history"]) / EPOCHS
+        finished = len(read_state(folder / "run" / "state.npz")["history"])
+        return (finished + 1) / (EPOCHS + 1)  # begun: an epoch, or the report after the last
+
+    def two_epochs(whole: Path, seconds: float) -> float:
+        rows = read_state(whole / "run" / "state.npz")["history"]
+        return 2 * float(np.median([row["seconds"] for row in rows]))
 
     def progress(folder: Path) -> str:
         state = read_state(folder / "run" / "state.npz")
@@ -259,7 +266,7 @@ def training_step(place: Path, quick: bool) -> Step:
     return Step(
         command,
         reached=reached,
-        delay=0.2,
+        delay=two_epochs,
         progress=progress,
         check_rerun=check_rerun,
         compare=differing_trainings,
@@ -344,9 +351,11 @@ def drive(
     for attempt in range(10 * times):
         folder = place / f"killed_{attempt}"
         folder.mkdir()
-        share, delay = moments.random(), moments.random() * step.delay * seconds
+        share = moments.random()
+        delay = moments.random() * step.delay(place / "whole", seconds)
         if not Run(step, folder, quick, share).kill_after(delay):
             seconds *= 0.9  # it had ended: the machine is quicker than before
+            shutil.rmtree(folder)
             continue
         before = step.progress(folder)
         printed, rest = Run(step, folder, quick).finish()
@@ -357,6 +366,7 @@ def drive(
             f"rerun {rest:.1f} s: {'; '.join(outcomes[-1]) or 'the same'}",
             flush=True,
         )
+        shutil.rmtree(folder)
         if len(outcomes) == times:
             break
     same = sum(not differing for differing in outcomes)
@@ -374,7 +384,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = drive(given.step, given.times, Path(folder), given.seed, given.quick)
-    return int(any(outcomes))
+    return int(any(outcomes) or len(outcomes) < given.times)
 
 
 if __name__ == "__main__":
