@@ -199,7 +199,7 @@ def compare_on_scene(path, models, record, picture):
 
 
 def print_agreement(dense, by_patches):
-    sure = f"where the second is {SURE:g} sure"
+    sure = f"where the second is sure ({SURE:g} or more)"
     measuring.print_header("labels that agree", "overall", sure, "share that is sure")
     pairs = {
         "dense map and patch path, patch-trained": (dense, by_patches["patch-trained"]),
