@@ -57,6 +57,7 @@ def main() -> None:
         "ratio",
         "the same in processor time",
         "labels that differ",
+        text=3,
     )
     for name, model, record in models():
         patches = patches_for(model, record)

@@ -29,10 +29,10 @@ def take_turns(actions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[st
     return {name: np.min(of_rounds, axis=0) for name, of_rounds in seconds.items()}
 
 
-def print_header(*names: str) -> None:
-    """Print the first two lines of a Markdown table; the first column is text."""
+def print_header(*names: str, text: int = 1) -> None:
+    """Print the first two lines of a Markdown table, of which the first columns are text."""
     print_row(*names)
-    print_row("---", *["---:"] * (len(names) - 1))
+    print_row(*["---"] * text, *["---:"] * (len(names) - text))
 
 
 def print_row(*values: Any) -> None:

@@ -49,6 +49,7 @@ def main() -> None:
         "operations a second, billion",
         "share of the matrix product",
         "the same in processor time",
+        text=2,
     )
     for name in NETWORKS:
         for precision in PRECISIONS:
