@@ -8,7 +8,7 @@ Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xm
          single-band files, a GeoTIFF or VRT; several of them; or patches of 64x64 px
          PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
 Writes   PATH_TO_LABEL_IMAGE (and beside it .qml, .png, .html, _areas.csv, _settings.json) and
-         PATH_TO_PROB_IMAGE
+         PATH_TO_PROB_IMAGE (and its .qml)
 Run      python 06_classify_image.py --path-to-image data/sample/scene.tif
 
 Stopped at any moment, it goes on where it was when it is started again with the same settings;

@@ -265,7 +265,8 @@ def check_outputs(plan: Plan, others: Sequence[Plan]) -> None:
                 f"the map would be written over {output}, which it is made from: choose another "
                 "PATH_TO_LABEL_IMAGE or PATH_TO_PROB_IMAGE"
             )
-    if plan.label.resolve() == plan.probability.resolve():
+    # The style beside each has its name, but for the ending.
+    if plan.label.resolve().with_suffix("") == plan.probability.resolve().with_suffix(""):
         raise ValueError(f"labels and probabilities cannot both be written to {plan.probability}")
     for other in others:
         if plan.label.resolve() == other.label.resolve():
@@ -298,14 +299,34 @@ class Network(NamedTuple):
 
 
 def network_for(plan: Plan, model: "keras.Model") -> Network:
-    """Make the model ready for a scene, and say what will be computed and how long it takes."""
+    """Make the model ready for a scene, and say what will be computed and how long it takes.
+
+    Raises
+    ------
+    ValueError
+        When METHOD = "dense" was asked for, but a layer of the network does not allow it.
+    """
     precision = engines.resolve_precision(plan.settings.engine, plan.settings.precision)
-    shape = call_shape(plan, plan.method)
-    dense_stride = plan.settings.stride if plan.method == "dense" else None
-    predict = _predict(model, shape, plan.settings.engine, precision, dense_stride)
-    network = Network(predict, shape, plan.method, describe(plan, plan.method, precision))
+    method = plan.method
+    try:
+        predict = predict_for(plan, model, method, precision)
+    except engines.NoDenseFormError as error:
+        if plan.settings.method == "dense":
+            raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
+        print(f"  window by window, not dense: {error}")
+        method = "windows"
+        predict = predict_for(plan, model, method, precision)
+    facts = describe(plan, method, precision)
+    network = Network(predict, call_shape(plan, method), method, facts)
     announce(plan, network, precision)
     return network
+
+
+def predict_for(plan: Plan, model: "keras.Model", method: str, precision: str) -> engines.Predict:
+    """Make the function from raw pixels to probabilities; scenes that are alike share it."""
+    dense_stride = plan.settings.stride if method == "dense" else None
+    shape = call_shape(plan, method)
+    return _predict(model, shape, plan.settings.engine, precision, dense_stride)
 
 
 def call_shape(plan: Plan, method: str) -> tuple[int, int, int, int]:
@@ -370,7 +391,7 @@ def classify(plan: Plan, network: Network) -> mapping.Result:
         When there is no data where the map was wanted.
     """
     settings = plan.settings
-    identity = {"image": files_of(plan.image), "mask_clouds": settings.mask_clouds}
+    identity = {"files": state_of(plan.scene.files()), "mask_clouds": settings.mask_clouds}
     result = mapping.classify_scene(
         plan.scene.read,
         plan.shape,
@@ -395,11 +416,8 @@ def classify(plan: Plan, network: Network) -> mapping.Result:
     return result
 
 
-def files_of(image: Path) -> list[tuple[str, int, int]]:
-    """Give names, sizes and times of change of a scene's files: another scene has others."""
-    paths = (
-        sorted(path for path in image.rglob("*") if path.is_file()) if image.is_dir() else [image]
-    )
+def state_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Give names, sizes and times of change of files: those of another scene are others."""
     stats = [(str(path), path.stat()) for path in paths]
     return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
@@ -415,12 +433,17 @@ def write_files(plan: Plan, network: Network, result: mapping.Result) -> None:
     )
     bounds = maps.extent(plan.scene.geotransform, plan.shape)
     maps.write_areas(
-        plan.beside("_areas.csv"), result.labels, plan.geotransform, plan.class_names, bounds
+        plan.beside("_areas.csv"),
+        result.labels,
+        plan.geotransform,
+        plan.class_names,
+        bounds,
+        metric=rasters.in_metres(plan.scene.crs),
     )
     if settings.polygons:
         maps.write_polygons(plan.beside(".gpkg"), result.labels, *place, plan.class_names)
     if settings.quicklook or settings.html:
-        show_map(plan, result)
+        show_map(plan, network, result)
     files.write_json(
         plan.beside("_settings.json"), {"settings": settings.constants(), **network.facts}
     )
@@ -442,14 +465,15 @@ def with_all_classes(
     return np.moveaxis(bands, 0, -1), *place, facts, names
 
 
-def show_map(plan: Plan, result: mapping.Result) -> None:
+def show_map(plan: Plan, network: Network, result: mapping.Result) -> None:
     """Write the picture and the page."""
     rgb, rgb_geotransform = read_picture(plan)
     picture = plan.class_names, plan.geotransform, plan.scene.name
     options: dict[str, Any] = {
         "rgb_geotransform": rgb_geotransform,
         "subtitle": str(plan.scene.sensing_time or ""),
-        "metric": bool(plan.scene.crs),
+        "caption": caption(plan.scene, network.facts),
+        "metric": rasters.in_metres(plan.scene.crs),
     }
     if plan.settings.quicklook:
         views.write_quicklook(plan.beside(".png"), rgb, result.labels, *picture, **options)
@@ -457,6 +481,15 @@ def show_map(plan: Plan, result: mapping.Result) -> None:
         values = rgb, result.labels, result.probability
         name = rasters.crs_name(plan.scene.crs)
         views.write_html(plan.beside(".html"), *values, *picture, crs_name=name, **options)
+
+
+def caption(scene: scenes.Scene, facts: dict[str, Any]) -> str:
+    """Say how a map was made, and whose data it shows, as the licence of Sentinel data asks."""
+    how = "dense" if facts["method"] == "dense" else "window by window"
+    made = f"Model {facts['model']} ({facts['network']}), stride {facts['stride']} px, {how}."
+    if not (scene.level and scene.sensing_time):  # no Sentinel-2 product
+        return made
+    return f"{made} Contains modified Copernicus Sentinel data {scene.sensing_time[:4]}."
 
 
 def read_picture(plan: Plan) -> tuple[np.ndarray, tuple[float, ...]]:

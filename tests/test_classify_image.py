@@ -39,15 +39,19 @@ def write_scene(path, pixels):
     return path
 
 
-def brightness_model(band_names=BANDS_MS):
-    """A model that tells dark, grey and bright by the mean of the bands, without training."""
+def brightness_model(band_names=BANDS_MS, last_layer=None):
+    """A model that tells dark, grey and bright by the mean of the bands, without training.
+
+    `last_layer` of the base network, if any, must leave it as it is.
+    """
     import keras
     from keras import layers
 
     bands = len(band_names)
     inner = keras.Input((None, None, bands))
     mean = layers.Conv2D(1, 1, use_bias=False, name="mean")(inner)
-    base = keras.Model(inner, layers.AveragePooling2D(8)(mean), name="Small")
+    means = layers.AveragePooling2D(8)(mean)
+    base = keras.Model(inner, last_layer(means) if last_layer else means, name="Small")
     pixels = keras.Input((64, 64, bands), name="pixels")
     features = base(layers.Rescaling(1 / 1000, dtype="float32")(pixels))
     pooled = layers.GlobalAveragePooling2D()(features)
@@ -61,7 +65,9 @@ def brightness_model(band_names=BANDS_MS):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with scene.tif, model.keras and dense.keras."""
+    """A folder with scene.tif, model.keras, dense.keras, and not_dense.keras, which cannot be."""
+    from keras import layers
+
     from landuse import model_files
 
     folder = tmp_path_factory.mktemp("place")
@@ -79,7 +85,10 @@ def place(tmp_path_factory):
         "processing_level": "L1C",
     }
     model_files.save(brightness_model(), record, folder / "model.keras")
-    model_files.save(brightness_model(), {**record, "dense": True}, folder / "dense.keras")
+    dense = {**record, "dense": True}
+    model_files.save(brightness_model(), dense, folder / "dense.keras")
+    other = brightness_model(last_layer=layers.UpSampling2D(1, name="no_larger"))
+    model_files.save(other, dense, folder / "not_dense.keras")
     return folder
 
 
@@ -153,6 +162,7 @@ def test_a_map_from_the_command_line(place, tmp_path):
         "scene_label.tif.aux.xml",
         "scene_label.qml",
         "scene_probability.tif",
+        "scene_probability.qml",
         "scene.png",
         "scene.html",
         "scene_areas.csv",
@@ -359,6 +369,47 @@ def test_dense_maps_and_their_metadata(set_up, place):
     assert info.metadata["METHOD"] == "dense"
 
 
+def test_a_network_without_a_dense_form_goes_window_by_window(set_up, place, capsys):
+    set_up(PATH_TO_MODEL=str(place / "not_dense.keras"))
+    step.main()
+    labels, info = rasters.read_raster("maps/scene_label.tif")
+    assert np.array_equal(labels, expected_labels(made_pixels(), 8))
+    assert info.metadata["METHOD"] == "windows"
+    lines = capsys.readouterr().out.splitlines()
+    (said,) = [line for line in lines if "window by window, not dense" in line]
+    assert "its layer 'no_larger' (UpSampling2D) has no counterpart" in said
+    assert any("method 'windows'" in line for line in lines)
+
+
+def test_a_dense_map_of_a_network_without_a_dense_form_is_refused(set_up, place, capsys):
+    set_up(PATH_TO_MODEL=str(place / "not_dense.keras"), METHOD="dense")
+    with pytest.raises(ValueError, match=r"METHOD = 'dense' is not possible: .*'no_larger'"):
+        step.main()
+    assert "estimated time" not in capsys.readouterr().out
+    assert not list(Path("maps").glob("*.partial"))
+
+
+def test_a_scene_in_degrees_gets_no_hectares_and_no_scale_bar(set_up, tmp_path, capsys):
+    place = (11.0, 1e-4, 0.0, 43.0, 0.0, -1e-4)
+    names = list(BANDS_MS)
+    rasters.write_geotiff("degrees.tif", made_pixels(), place, "EPSG:4326", band_names=names)
+    set_up(PATH_TO_IMAGE="degrees.tif", HTML=True, POLYGONS=True, STRIDE=32)
+    step.main()
+    assert "areas are given in pixels and percent only" in capsys.readouterr().out
+    table = Path("maps/degrees_areas.csv").read_text(encoding="utf-8").splitlines()
+    assert table[1].startswith("Dark,") and [row.split(",")[2] for row in table[1:]] == [""] * 4
+    assert sum(float(row.split(",")[3]) for row in table[1:4]) == pytest.approx(100, abs=0.02)
+    assert '"metric":false' in Path("maps/degrees.html").read_text(encoding="utf-8")
+    script = (
+        "from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open('maps/degrees.gpkg');"
+        "print({f.GetField('hectares') for f in d[0]})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "{None}"
+
+
 def test_openvino_gives_the_same_labels(set_up):
     pytest.importorskip("openvino")
     precision = "bfloat16"
@@ -417,8 +468,9 @@ def test_several_scenes_need_product_in_given_paths(set_up, place, tmp_path):
     assert not (tmp_path / "label.tif").exists()
 
 
-def test_labels_and_probabilities_are_two_files(set_up):
-    set_up(PATH_TO_LABEL_IMAGE="a.tif", PATH_TO_PROB_IMAGE="a.tif")
+@pytest.mark.parametrize("probability", ["a.tif", "a.tiff"])
+def test_labels_and_probabilities_are_two_files(set_up, probability):
+    set_up(PATH_TO_LABEL_IMAGE="a.tif", PATH_TO_PROB_IMAGE=probability)
     with pytest.raises(ValueError, match="cannot both be written to"):
         step.main()
 

@@ -1,0 +1,63 @@
+"""The parts of a map that are more than its classes: settings, small print, what it depends on."""
+
+import importlib
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from make_products import make_safe, write_image
+
+from image_functions import BANDS_RGB
+from landuse import command_line, scene_maps, scenes
+
+step = importlib.import_module("06_classify_image")
+
+
+def test_settings_are_the_constants_of_the_step():
+    constants = command_line.constants(vars(step))
+    settings = scene_maps.Settings.of(constants)
+    assert settings.constants() == constants
+    assert list(settings.constants()) == list(constants)
+    assert settings.stride == step.STRIDE
+
+
+FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}
+MADE = "Model model.keras (VGG16), stride 8 px, window by window."
+
+
+@pytest.mark.parametrize(
+    ("level", "time", "text"),
+    [
+        ("L1C", "2018-02-11T10:21:41Z", f"{MADE} Contains modified Copernicus Sentinel data 2018."),
+        (None, None, MADE),
+        (None, "2018-02-11T10:21:41Z", MADE),
+    ],
+)
+def test_caption(level, time, text):
+    scene = SimpleNamespace(level=level, sensing_time=time)
+    assert scene_maps.caption(scene, FACTS) == text
+
+
+def test_caption_of_a_dense_map():
+    scene = SimpleNamespace(level=None, sensing_time=None)
+    assert scene_maps.caption(scene, {**FACTS, "method": "dense"}).endswith("stride 8 px, dense.")
+
+
+@pytest.mark.parametrize("given", ["MTD_MSIL1C.xml", "."])
+def test_a_changed_band_makes_another_scene(tmp_path, given):
+    root = make_safe(tmp_path, size=96)
+
+    def state():
+        with scenes.open_scene(root / given, BANDS_RGB) as scene:
+            return scene_maps.state_of(scene.files())
+
+    first = state()
+    assert len(first) == 3 and state() == first
+    (root / "notes.txt").write_text("what is not read does not matter")
+    assert state() == first
+    band = next(root.rglob("*_B03.jp2"))
+    stamp = band.stat()
+    write_image(band, np.full((96, 96), 1500, np.uint16), 10, "JP2OpenJPEG")
+    os.utime(band, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+    assert state() != first
