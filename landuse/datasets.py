@@ -810,12 +810,20 @@ def open_good_patches(
     listed, state = _fingerprints(paths, band_names)
     decoded = folder / f"{listed}-{state}.npy"
     with _turn(folder / f"{listed}.lock"):
-        if not (decoded.is_file() and decoded.with_suffix(".json").is_file()):
+        if not (_is_whole(decoded) and decoded.with_suffix(".json").is_file()):
             _build_cache(decoded, paths, band_names)
             _remove_stale(decoded, listed)
         found = whole_files.read_json(decoded.with_suffix(".json"))
         _check_faults(found["faults"], len(paths), skip_bad)
         return np.load(decoded, mmap_mode="r"), [paths[position] for position in found["kept"]]
+
+
+def _is_whole(decoded: Path) -> bool:
+    """Tell whether a cache is there and can be mapped; one that was cut short cannot."""
+    try:
+        return isinstance(np.load(decoded, mmap_mode="r"), np.memmap)
+    except (OSError, ValueError, EOFError):
+        return False
 
 
 def _check_faults(faults: Sequence[str], count: int, skip_bad: bool) -> None:

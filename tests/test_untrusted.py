@@ -1,5 +1,6 @@
 """What a stranger's file cannot do: run code, read other files, reach the network."""
 
+import ast
 import json
 import pickle
 import runpy
@@ -15,7 +16,7 @@ import pytest
 
 import image_functions
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse import model_files, networks, rasters
+from landuse import datasets, files, model_files, networks, rasters, training
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORD = {
@@ -155,6 +156,50 @@ def test_official_weights_that_are_a_pickle_are_not_read(tmp_path):
     (tmp_path / "w.h5").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises((ValueError, OSError), match=r"w\.h5"):
         networks.base_network("MobileNet", 3, str(tmp_path / "w.h5"))
+
+
+def test_a_pickle_in_the_state_of_a_run_is_not_read(tmp_path):
+    bombs = np.array([Bomb()], dtype=object)
+    np.savez(tmp_path / "state.npz", allow_pickle=True, state=np.array("{}"), model_0=bombs)
+    files.write_json(tmp_path / "settings.json", {"EPOCHS": 1})
+    with (
+        pytest.raises(ValueError, match=r"state\.npz is damaged .*Object arrays cannot be loaded"),
+        training.open_run(tmp_path, {"EPOCHS": 1}),
+    ):
+        pass
+
+
+def test_a_cache_of_patches_that_was_exchanged_or_cut_is_made_anew(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pixels = np.full((64, 64, 13), 700, np.uint16)
+        rasters.write_geotiff(tmp_path / name / f"{name}.tif", pixels, GEOTRANSFORM, "EPSG:32632")
+    images = [path for members in datasets.find_images(tmp_path).values() for path in members]
+    datasets.open_patches(images)
+    cached = next((tmp_path / ".cache").glob("*.npy"))
+    whole = cached.read_bytes()
+    np.save(cached, np.array([Bomb()] * 2, dtype=object), allow_pickle=True)
+    assert (datasets.open_patches(images) == 700).all()
+    for damaged in (b"", whole[:50], whole[:-1], b"PK" + whole):
+        cached.write_bytes(damaged)
+        assert (datasets.open_patches(images) == 700).all()
+
+
+def test_xml_is_parsed_by_what_expands_no_entities():
+    """The standard library's parsers expand them; `ElementTree` may build what is written."""
+    parsers = ("parse", "fromstring", "fromstringlist", "iterparse", "XML", "XMLParser")
+    for path in [*REPOSITORY.glob("*.py"), *REPOSITORY.glob("landuse/*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [
+            ast.unparse(node.func)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]
+        bare = [call for call in calls if call.split(".")[-1] in parsers and "Tree" in call]
+        assert all(call.startswith("defusedxml.") for call in bare), (path.name, bare)
+        imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+        names = {f"{node.module}.{name.name}" for node in imports for name in node.names}
+        assert names.isdisjoint(f"xml.etree.ElementTree.{parser}" for parser in parsers), path.name
 
 
 # ---- the network
