@@ -324,6 +324,13 @@ ROWS = [
     _map("unknown method", "--method fast", "--method expects auto, windows or dense"),
     _map("unknown type", "--probability-type uint16", "expects uint8 or float32"),
     _map("dense without training", "--method dense", "METHOD = 'dense' is not possible"),
+    _map(
+        "dense at another stride",
+        "--method dense --stride 4 --path-to-model models/dense.keras",
+        "it works at strides of 8, 16, 32 px, not 4",
+    ),
+    _map("unknown engine", "--engine onnx", "--engine expects keras or openvino, got 'onnx'"),
+    _map("unknown precision", "--precision half", "--precision expects auto, float32 or bfloat16"),
     _map("same output twice", "--path-to-prob-image out/label.tif", "cannot both be written"),
     _map("picture for a map", "--path-to-label-image out/a.png", "must end in .tif, not 'a.png'"),
     _map("no folder", "--path-to-label-image no/a.tif", "does not exist; make it first"),
