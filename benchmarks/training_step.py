@@ -3,7 +3,9 @@
 The bare step is `train_on_batch` with the same batch in memory, or `fit` on that batch where Keras
 is faster so: no images are prepared. Against it stands `fit` as the training scripts call it, with
 their batches: shuffled, augmented, prepared in threads. The three take turns, and the best round
-of each counts. What `fit` does once an epoch (starting, validating, saving) is left out.
+of each counts. What `fit` does once an epoch (starting, validating, saving) is left out. On a
+machine that is busy otherwise, look at processor time; there the work of preparing images counts
+even where a core would have been free for it.
 
 The time to the first step is that of a new network: from the call of `fit` to the end of its first
 step, in which Keras traces and compiles. The patches are made, and nothing has to be downloaded.
