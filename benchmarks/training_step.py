@@ -98,7 +98,7 @@ def measure(name, precision):
     keras.utils.set_random_seed(SEED)
     training.set_precision(precision)
     data = made_data()
-    batches = training.augmented_batches(data, command_line.constants(globals()))
+    batches = training.augmented_batches(data, command_line.constants(globals()), MOSAIC)
     batch = batches[0]
     in_memory = repeated(batch)
     model = make_model(name, data)
@@ -126,9 +126,10 @@ def made_data():
 
 def make_model(name, data):
     """Build and compile the network that a script trains from scratch."""
-    from landuse import networks, training
+    from landuse import dense, networks, training
 
-    model = training.form_to_train(measuring.random_classifier(name, BANDS), MOSAIC)
+    model = measuring.random_classifier(name, BANDS)
+    model = dense.mosaic_model(model) if MOSAIC > 1 else model
     rate, steps = networks.network(name).learning_rate, data.steps(BATCH_SIZE)
     settings = command_line.constants(globals())
     model.compile(

@@ -1,6 +1,7 @@
 """What the benchmarks compute themselves: counts, mosaics, intervals, not how fast things are."""
 
 import importlib
+import subprocess
 import sys
 
 import numpy as np
@@ -109,3 +110,27 @@ def test_patches_as_blocks(benchmark, monkeypatch):
     assert mosaics[:, 0, ::64, ::64, 0].tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
     monkeypatch.setattr(engines, "SIZE", 1024)
     assert engines.mosaics_of(patches).shape == (1, 1, 192, 192, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "training_step.py --networks MobileNet --batch-size 8 --steps 2 --precisions float32",
+        "engines.py --networks VGG16 --patches 16 --batch-size 8 --size 192 --calls 1",
+        "peak.py --networks VGG16 --precisions float32 --matrix-size 512 --batch-size 4 --size 192",
+    ],
+)
+def test_benchmarks_print_their_table(repository, command):
+    script, *flags = command.split()
+    answer = subprocess.run(
+        [sys.executable, f"benchmarks/{script}", *flags, "--rounds", "1"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert answer.returncode == 0, answer.stderr
+    rows = [line for line in answer.stdout.splitlines() if line.startswith("|")]
+    assert len(rows) >= 3
+    assert len({row.count("|") for row in rows}) == 1
