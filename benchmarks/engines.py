@@ -3,8 +3,8 @@
 The network is called as step 6 calls it: with batches of windows, and where it is a model for
 dense maps with a block of a scene, here a mosaic of patches. All engines and precisions have the
 same weights and take turns, and the best round of each counts. Ratios and differences are to Keras
-in float32 on the same backend; OpenVINO stands in the table of every backend, so that backends can
-be compared too. Of a dense block, all windows inside it are counted.
+in float32 on the same backend. OpenVINO is measured under TensorFlow only: it cannot read what
+Keras exports from JAX. Of a dense block, all windows inside it are counted.
 
 Without PATH_TO_MODEL, weights are random, and without PATH_TO_PATCHES pixels are: that tells how
 fast an engine is, but labels mean something with a trained model and real patches only.
@@ -121,8 +121,9 @@ def predict_functions(model, method, shape):
     """Make the function of each engine and precision; Keras in float32 comes first, always."""
     from landuse import engines
 
+    known = [engine for engine in ENGINES if engine == "keras" or engines.backend() == "tensorflow"]
     kinds = [("keras", "float32")]
-    kinds += [(engine, precision) for engine in ENGINES for precision in PRECISIONS]
+    kinds += [(engine, precision) for engine in known for precision in PRECISIONS]
     stride = STRIDE if method == "dense" else None
     return {
         kind: engines.make_predict(model, shape, *kind, dense_stride=stride)
