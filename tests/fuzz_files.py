@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 MEMORY = 1 << 30  # bytes that a child may take beyond what it has after its imports
 SECONDS = 30  # that one file may take
+SECONDS_OF_IMPORTS = 300  # on a busy machine
 EXTREMES = (b"\0\0", b"\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b"\0\0\0\x01")
 SPECIAL_TEXTS = (b"-1", b"nan", b"1e999", b"99999999999", b"&x;", b"<a>", b'"', b"null", b"[]")
 
@@ -247,6 +249,25 @@ KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], None]]] = {
 TEXTS = (".xml", ".gml", ".vrt", ".geojson")
 
 
+def make_faulty(folder: Path) -> Path:
+    (folder / "seed.faulty").write_bytes(bytes(99))
+    return folder / "seed.faulty"
+
+
+def read_by_faulty_reader(path: Path) -> None:
+    """Do what no reader may do, so that it is known to be seen."""
+    number = path.with_name("number").read_text() if "damaged" in path.name else ""
+    if number == "0":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if number == "1":
+        bytes(2 * MEMORY)
+    if number == "2":
+        time.sleep(10 * SECONDS)
+
+
+READERS = {**KINDS, "faulty": (make_faulty, read_by_faulty_reader)}
+
+
 # ---- the child
 
 
@@ -265,7 +286,7 @@ def damaged_file(seed_file: Path, kind: str, number: int) -> Path:
 
 def read_damaged(kind: str, folder: Path, first: int, last: int) -> None:
     """Read damaged files; the number that is being read stands in a file beside them."""
-    _, read = KINDS[kind]
+    _, read = READERS[kind]
     seed_file = folder / f"seed.{'keras' if kind == 'record' else kind}"
     read(seed_file)  # what is good is read, and all imports are made
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -282,22 +303,24 @@ def read_damaged(kind: str, folder: Path, first: int, last: int) -> None:
 # ---- the parent
 
 
-def fuzz(kind: str, trials: int, folder: Path, first: int = 0, seconds: float = 1e9) -> list[str]:
-    """Read so many damaged files, or as many as the time allows; give what was found."""
+def fuzz(
+    kind: str, trials: int, folder: Path, first: int = 0, seconds: float = 1e9
+) -> tuple[list[str], int]:
+    """Read so many damaged files, or as many as the time allows; give faults and number read."""
     folder.mkdir(parents=True, exist_ok=True)
-    KINDS[kind][0](folder)
+    READERS[kind][0](folder)
     findings: list[str] = []
     begin, number, end = time.monotonic(), first, first + trials
     command = [sys.executable, __file__, "--kind", kind, "--folder", str(folder), "--first"]
     while number < end and time.monotonic() - begin < seconds:
-        fault, number = run_child([*command, str(number), "--trials", str(end - number)], folder,
-                                  begin + seconds)  # fmt: skip
+        words = [*command, str(number), "--trials", str(end - number)]
+        fault, number = run_child(words, folder, begin + seconds)
         if fault:
             findings.append(f"{kind} {number - 1}: {fault}")
             damaged = next(folder.glob("damaged*"))
             shutil.copy(damaged, folder / f"finding_{kind}_{number - 1}{damaged.suffix}")
     print(f"{kind}: {number - first} damaged files, {len(findings)} findings", flush=True)
-    return findings
+    return findings, number - first
 
 
 def run_child(command: list[str], folder: Path, end: float) -> tuple[str, int]:
@@ -307,20 +330,21 @@ def run_child(command: list[str], folder: Path, end: float) -> tuple[str, int]:
     with open(folder / "said", "wb") as said:
         child = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
         fault = watch(child, folder / "number", end)
-    number = int((folder / "number").read_text() or 0) if (folder / "number").exists() else 0
-    if not fault and child.returncode not in (0, -9):
-        lines = (folder / "said").read_text(errors="replace").strip().splitlines()
-        fault = f"status {child.returncode}: {lines[-1][:300] if lines else ''}"
-    return fault, number + 1
+    said_at_last = (folder / "said").read_text(errors="replace").strip()[-2000:]
+    if not (folder / "number").exists():
+        raise RuntimeError(f"no damaged file was read: {fault} {said_at_last}")
+    if fault.startswith("status"):
+        fault = f"{fault}: {said_at_last.splitlines()[-1][:300] if said_at_last else ''}"
+    return fault, int((folder / "number").read_text()) + 1
 
 
 def watch(child: subprocess.Popen, number: Path, end: float) -> str:
-    """Wait for a child; end it when one file takes too long, or the time is over."""
+    """Wait for a child, end it when a file takes too long or the time is over; give its fault."""
     current, since = "", time.monotonic()
     while child.poll() is None:
         time.sleep(0.05)
         found = number.read_text() if number.exists() else ""
-        limit = SECONDS if found else 10 * SECONDS  # imports take long on a busy machine
+        limit = SECONDS if found else SECONDS_OF_IMPORTS
         if found != current:
             current, since = found, time.monotonic()
         elif time.monotonic() - since > limit:
@@ -330,13 +354,14 @@ def watch(child: subprocess.Popen, number: Path, end: float) -> str:
         if found and time.monotonic() > end:
             child.kill()
             child.wait()
-    return ""
+            return ""
+    return f"status {child.returncode}" if child.returncode else ""
 
 
 def main() -> int:
     """Fuzz a kind, or be the child that reads."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", choices=KINDS, required=True)
+    parser.add_argument("--kind", choices=READERS, required=True)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="for the child")
@@ -345,9 +370,9 @@ def main() -> int:
     if arguments.folder:
         last = arguments.first + arguments.trials
         read_damaged(arguments.kind, arguments.folder, arguments.first, last)
-        return 0
+        os._exit(0)  # threads of libraries may take long to end, which says nothing about files
     with tempfile.TemporaryDirectory() as place:
-        findings = fuzz(arguments.kind, arguments.trials, Path(place), arguments.first)
+        findings, _ = fuzz(arguments.kind, arguments.trials, Path(place), arguments.first)
         for file in Path(place).glob("finding_*") if arguments.keep else ():
             arguments.keep.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, arguments.keep)
