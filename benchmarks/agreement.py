@@ -94,7 +94,8 @@ def compare_on_patches(models, record):
     for training, model in models.items():
         right[f"patch path, {training}"] = patch_labels(model, patches) == truth
     for training, model in models.items():
-        labels, _ = map_of(reader_of(scene), scene.shape[:2], model, "dense", mapping.BLOCK_SIZE)
+        size = mapping.DENSE_BLOCK_SIZE
+        labels, _ = map_of(reader_of(scene), scene.shape[:2], model, "dense", size)
         right[f"dense map, {training}"] = labels[rows, columns] == truth
     print(f"\n{len(patches)} patches of {PATH_TO_PATCHES}:\n")
     measuring.print_header(
@@ -185,7 +186,7 @@ def compare_on_scene(path, models, record, picture):
         dense_model = models["mosaic-trained"]
         dense, in_blocks = (
             map_of(scene.read, shape, dense_model, "dense", size, fill)
-            for size in (mapping.BLOCK_SIZE, SMALL_BLOCK_SIZE)
+            for size in (mapping.DENSE_BLOCK_SIZE, SMALL_BLOCK_SIZE)
         )
     print(f"\n{name}, {shape[0]}x{shape[1]} px, {dense[0].size:,} labels:\n")
     print_agreement(dense, by_patches)
@@ -222,7 +223,7 @@ def share_equal(labels, others, where):
 
 def print_seams(labels, in_blocks, grid):
     known = labels != mapping.NODATA_LABEL
-    blocks = mapping.blocks_of(grid, mapping.BLOCK_SIZE, "dense")
+    blocks = mapping.blocks_of(grid, mapping.DENSE_BLOCK_SIZE, "dense")
     small_blocks = mapping.blocks_of(grid, SMALL_BLOCK_SIZE, "dense")
     differ = known & (labels != in_blocks)
     along_edges = known & edges_of(small_blocks, grid.shape)

@@ -49,7 +49,7 @@ class Settings:
     engine: str
     precision: str
     batch_size: int
-    block_size: int
+    block_size: int | None
 
     @classmethod
     def of(cls, constants: dict[str, Any]) -> "Settings":
@@ -85,7 +85,7 @@ def check_settings(settings: Settings) -> None:
     engines.check_option("PROBABILITY_TYPE", settings.probability_type, mapping.PROBABILITY_TYPES)
     for name in ("stride", "batch_size", "block_size"):
         value = getattr(settings, name)
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"{name.upper()} must be 1 or more, not {value}")
     if not 0 <= settings.min_probability <= 1:
         raise ValueError(
@@ -93,6 +93,11 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
+    if settings.engine == "openvino" and engines.backend() != "tensorflow":
+        raise ValueError(
+            f"ENGINE = 'openvino' takes models from TensorFlow, not from {engines.backend()}: set "
+            "KERAS_BACKEND=tensorflow, or ENGINE = 'keras'"
+        )
 
 
 def check_templates(settings: Settings, images: Sequence[Path]) -> None:
@@ -333,7 +338,8 @@ def call_shape(plan: Plan, method: str) -> tuple[int, int, int, int]:
     """Give the shape of what the network is called with: a batch of windows, or a block."""
     bands = len(plan.record["band_names"])
     if method == "dense":
-        return 1, *mapping.dense_block_shape(plan.grid, plan.settings.block_size), bands
+        size = mapping.block_size_for(method, plan.settings.block_size)
+        return 1, *mapping.dense_block_shape(plan.grid, size), bands
     return plan.settings.batch_size, image_functions.PATCH_SIZE, image_functions.PATCH_SIZE, bands
 
 
@@ -375,7 +381,8 @@ def announce(plan: Plan, network: Network, precision: str) -> None:
         f"map of {plan.scene.name}: {rows}x{columns} cells, {cells:,} windows, "
         f"method {network.method!r}"
     )
-    calls = len(mapping.blocks_of(plan.grid, settings.block_size, network.method))
+    block_size = mapping.block_size_for(network.method, settings.block_size)
+    calls = len(mapping.blocks_of(plan.grid, block_size, network.method))
     if network.method == "windows":
         calls = max(calls, -(-cells // settings.batch_size))
     seconds = engines.seconds_of_calls(network.predict, network.shape, plan.scene.dtype, calls)
@@ -402,7 +409,7 @@ def classify(plan: Plan, network: Network) -> mapping.Result:
         {**network.facts, **identity},
         method=network.method,
         batch_size=settings.batch_size,
-        block_size=settings.block_size,
+        block_size=mapping.block_size_for(network.method, settings.block_size),
         grid=plan.grid,
         inside=plan.inside,
         fill=plan.record["statistics"].get("mean"),
