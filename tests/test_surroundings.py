@@ -434,6 +434,24 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 
+# ---- the same again
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_workers(photos, tmp_path, monkeypatch):
+    from kill_driver import read_weights
+
+    def trained(name, *words):
+        run_here(monkeypatch, TRAIN, *photos, "--path-to-run", tmp_path / name, *words)
+        return read_weights(tmp_path / name / "model.keras")
+
+    one, other = trained("one", "--workers", "1"), trained("other", "--workers", "3")
+    assert one.keys() == other.keys()
+    for name, weights in one.items():
+        np.testing.assert_allclose(weights, other[name], rtol=0, atol=1e-6, err_msg=name)
+    different = trained("different", "--seed", "7")
+    assert any(not np.allclose(weights, different[name]) for name, weights in one.items())
+
+
 # ---- versions
 
 
