@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 import image_functions
-from landuse import command_line, datasets, model_files
+from landuse import command_line, datasets, files, model_files
 
 if TYPE_CHECKING:
     import keras
@@ -48,27 +48,28 @@ def main() -> None:
     from landuse import reports
 
     reports.make_folder(PATH_TO_REPORT)
-    everything = [image for members in images.values() for image in members]
-    patches, files = datasets.open_good_patches(
-        everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
-    )
-    check_units(patches, record)
+    with files.lock(PATH_TO_REPORT, "writing the report"):
+        everything = [image for members in images.values() for image in members]
+        patches, paths = datasets.open_good_patches(
+            everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
+        )
+        check_units(patches, record)
 
-    model, _ = model_files.load(PATH_TO_MODEL)
-    probabilities = predict_patches(model, patches, record["units"], BATCH_SIZE)
-    labels = np.array([record["class_names"].index(file.parent.name) for file in files])
-    report = reports.write_report(
-        PATH_TO_REPORT,
-        probabilities,
-        labels,
-        record["class_names"],
-        files=files,
-        part=PART or name_of_part(PATH_TO_IMAGES),
-        patches=patches,
-        band_names=record["band_names"],
-        title=f"{record['network']} on {Path(PATH_TO_IMAGES).resolve().name}",
-        seed=SEED,
-    )
+        model, _ = model_files.load(PATH_TO_MODEL)
+        probabilities = predict_patches(model, patches, record["units"], BATCH_SIZE)
+        labels = np.array([record["class_names"].index(path.parent.name) for path in paths])
+        report = reports.write_report(
+            PATH_TO_REPORT,
+            probabilities,
+            labels,
+            record["class_names"],
+            files=paths,
+            part=PART or name_of_part(PATH_TO_IMAGES),
+            patches=patches,
+            band_names=record["band_names"],
+            title=f"{record['network']} on {Path(PATH_TO_IMAGES).resolve().name}",
+            seed=SEED,
+        )
     print_summary(report)
     print(f"report: {Path(PATH_TO_REPORT) / 'report.md'}")
 

@@ -133,3 +133,11 @@ def test_photos_do_not_fit_a_model_of_dn(run, tmp_path):
 def test_a_missing_model_and_a_bad_batch_size(run, tmp_path):
     assert "there is no model" in error_of(run(tmp_path / "no.keras", tmp_path))
     assert "BATCH_SIZE must be 1" in error_of(run("no.keras", "no", "--batch-size", 0))
+
+
+def test_two_reports_at_once_are_not_mixed(run, models, tmp_path):
+    images = make_images(tmp_path / "set", "RGB")
+    with files.lock(tmp_path / "report", "writing the report"):
+        found = error_of(run(models / "RGB.keras", images))
+    assert "another run is writing the report" in found
+    assert not list((tmp_path / "report").iterdir())
