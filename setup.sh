@@ -83,12 +83,16 @@ sys.exit(gdal.__version__ != sys.argv[1])' "$1" 2>/dev/null
 }
 
 build_gdal() {
-    local version build
+    local version build headers
     version=$(gdal-config --version)
     if check_gdal "$version"; then return; fi
     # A wheel in pip's cache may have been built without numpy or for another libgdal.
     build=(--no-build-isolation --no-cache-dir --force-reinstall --no-deps --no-binary gdal)
-    "$venv_python" -m pip install -q "${build[@]}" "gdal[numpy]==$version.*" ||
+    # Debian's own numpy (QGIS brings it) puts its headers beside Python's, where they would be found
+    # before those of the newer numpy in .venv.
+    headers=$("$venv_python" -c 'import numpy; print(numpy.get_include())')
+    CPPFLAGS="-I'$headers' ${CPPFLAGS:-}" \
+        "$venv_python" -m pip install -q "${build[@]}" "gdal[numpy]==$version.*" ||
         fail "the GDAL binding $version could not be built for $("$venv_python" --version); see above"
     check_gdal "$version" ||
         fail "the GDAL binding $version was built, but 'from osgeo import gdal_array' fails; remove .venv and try again"
