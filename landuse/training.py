@@ -812,7 +812,6 @@ _LEAST = {
     "ROTATION_RANGE": 0,
     "MIXUP": 0,
 }
-_EPOCHS = ("EPOCHS_TOP", "EPOCHS", "MOSAIC_EPOCHS")
 _SHARES = ("DROPOUT", "LABEL_SMOOTHING", "BRIGHTNESS_RANGE", "CONTRAST_RANGE")
 _RATES = ("LEARNING_RATE", "LEARNING_RATE_TOP")
 
@@ -829,8 +828,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, least in _LEAST.items():
         if given.get(name, least) < least:
             raise ValueError(f"{name} must be {least} or more, not {given[name]}")
-    epochs = {name: given[name] for name in _EPOCHS if name in given}
-    if epochs and not any(epochs.values()):
+    epochs = {name: given[name] for name in ("EPOCHS_TOP", "EPOCHS") if name in given}
+    if epochs and not any([*epochs.values(), given.get("MOSAIC_EPOCHS")]):
         raise ValueError(f"nothing would be trained: {' and '.join(epochs)} must not be 0")
     for name in _SHARES:
         if not 0 <= given.get(name, 0) < 1:
