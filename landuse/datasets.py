@@ -170,7 +170,9 @@ def _cuts(count: int, fraction_validation: float, fraction_test: float) -> tuple
     """Where the test part, then the validation part end; at least one image remains."""
     exact = (fraction_test * count, (fraction_test + fraction_validation) * count)
     test, validation = (min(math.floor(cut + 0.5), count - 1) for cut in exact)
-    return test, validation
+    # Where training keeps its last image, the test part must not take what validation is due.
+    most = math.floor(validation - fraction_validation * count + 1 + 1e-9)
+    return min(test, most), validation
 
 
 def _rank(image: Path, seed: int) -> str:
