@@ -95,7 +95,9 @@ build_gdal() {
         "$venv_python" -m pip install -q "${build[@]}" "gdal[numpy]==$version.*" ||
         fail "the GDAL binding $version could not be built for $("$venv_python" --version); see above"
     check_gdal "$version" ||
-        fail "the GDAL binding $version was built, but 'from osgeo import gdal_array' fails; remove .venv and try again"
+        fail "the GDAL binding $version was built, but cannot be used: $(
+            "$venv_python" -c 'from osgeo import gdal_array' 2>&1 | tail -n 1
+        )"
 }
 
 make_venv() {  # make_venv INTERPRETER

@@ -202,8 +202,12 @@ def read_record(path: str | Path) -> dict[str, Any]:
     OSError
         If it is not there or cannot be read.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a model: name the model.keras in it")
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no model {path}; a training step (02 to 05) makes one")
+        raise FileNotFoundError(
+            f"there is no model {path}; a training step (02 to 05) makes one, in its run folder"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             missing = [name for name in _KERAS_MEMBERS if name not in archive.namelist()]

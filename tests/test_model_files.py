@@ -120,3 +120,8 @@ def test_records_that_do_not_fit(tmp_path, change, message):
     add_record(tmp_path / "m.keras", {"format": 1, **RECORD, **change})
     with pytest.raises(ValueError, match=message):
         model_files.load(tmp_path / "m.keras")
+
+
+def test_the_folder_of_a_model_is_no_model(tmp_path):
+    with pytest.raises(OSError, match=r"is a folder, not a model: name the model\.keras in it"):
+        model_files.read_record(tmp_path)

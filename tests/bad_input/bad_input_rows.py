@@ -310,7 +310,7 @@ ROWS = [
     # ---- 06
     _map("scene not there", "--path-to-image no.tif", "no.tif does not exist", process=True),
     _map("model not there", "--path-to-model no.keras", "there is no model no.keras"),
-    _map("model is a folder", "--path-to-model models/folder.keras", "there is no model"),
+    _map("model is a folder", "--path-to-model models/folder.keras", "is a folder, not a"),
     _map("model is a text", "--path-to-model models/text.keras", "is not a whole .keras file"),
     _map("truncated model", "--path-to-model models/cut.keras", "is not a whole .keras file"),
     _map("foreign model", "--path-to-model models/foreign.keras", "but not one of ours"),
