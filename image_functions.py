@@ -87,6 +87,10 @@ def _check_pages_are_there(tiff: Any) -> None:
         raise ValueError("the file is truncated")
 
 
+# Of a TIFF, 0.5 GB: a damaged header can ask for more than there is memory.
+_MOST_VALUES = 2**28
+
+
 @functools.cache
 def _tifffile() -> ModuleType:
     import tifffile
@@ -99,6 +103,8 @@ def _tifffile() -> ModuleType:
 def _read_tiff(path: Path) -> NDArray[Any]:
     with _tifffile().TiffFile(path) as tiff:
         series = tiff.series[0]
+        if math.prod(series.shape) > _MOST_VALUES:
+            raise ValueError(f"it claims to hold {series.shape} values, which no patch has")
         _check_pages_are_there(tiff)
         for page in series.pages:
             _check_strips_lie_in_file(page, tiff.filehandle.size)

@@ -153,6 +153,15 @@ def test_damaged_files_are_read_or_refused_but_break_nothing(tmp_path_factory, d
         assert path.name in str(error)
 
 
+def test_a_tiff_that_claims_to_be_huge_takes_no_memory(tmp_path):
+    path = tmp_path / "patch.tif"
+    tifffile.imwrite(path, np.ones((16, 16), np.uint16), compression="deflate", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags["ImageWidth"].overwrite(805306381)
+    with pytest.raises(ValueError, match=r"patch\.tif.*claims to hold \(16, 805306381\) values"):
+        read_patch(path)
+
+
 # --- scaling and normalisation ---
 
 
