@@ -20,8 +20,8 @@ demo: environment ## make a sample, train on it, map its scene: all in demo/
 test: lint ## check style and types, run the tests
 	$(PYTEST) -m "not slow"
 
-test-all: lint ## also the tests that take long
-	$(PYTEST)
+test-all: lint ## also the tests that take long, and examples never tried before
+	HYPOTHESIS_EXAMPLES=new $(PYTEST)
 
 lint: test-environment ## check style (ruff) and types (mypy)
 	.venv/bin/ruff check .
