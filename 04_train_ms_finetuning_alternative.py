@@ -118,7 +118,7 @@ def main() -> None:
 
         if mosaics:
             # One more step: see patches among neighbours, for dense maps
-            run.fit_mosaics(mosaics, model, data, settings, LEARNING_RATE, callbacks)
+            run.fit_mosaics(mosaics, model, data, LEARNING_RATE, callbacks)
         run.finish(data, BATCH_SIZE, reports.write_report)
 
 

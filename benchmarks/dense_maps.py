@@ -12,15 +12,16 @@ Run (a few minutes, most of them for building the networks):
     python benchmarks/dense_maps.py --networks VGG16 --bands 13 --size 768 --precision bfloat16
 """
 
+import functools
 import os
 import resource
 import sys
-import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import measuring
 import numpy as np
 
 from landuse import command_line
@@ -64,32 +65,17 @@ def measure(name, bands):
     """Seconds by the clock and of the processors: of the image, and of a batch of patches."""
     from landuse import engines
 
-    model = make_model(name, bands)
+    model = measuring.random_classifier(name, bands)
     shapes = {"dense": (1, SIZE, SIZE, bands), "patches": (BATCH_SIZE, 64, 64, bands)}
     rng = np.random.default_rng(0)
-    runs, times = {}, {kind: [] for kind in shapes}
+    actions = {}
     for kind, shape in shapes.items():
         stride = STRIDE if kind == "dense" else None
         predict = engines.make_predict(model, shape, ENGINE, PRECISION, dense_stride=stride)
         pixels = rng.integers(1, 255 if bands == 3 else 4000, shape).astype(np.float32)
-        predict(pixels)
-        runs[kind] = predict, pixels
-    for _ in range(ROUNDS):
-        for kind, (predict, pixels) in runs.items():
-            clock, processor = time.perf_counter(), time.process_time()
-            predict(pixels)
-            times[kind].append((time.perf_counter() - clock, time.process_time() - processor))
-    return [np.min(times[kind], axis=0) for kind in shapes]
-
-
-def make_model(name, bands):
-    from landuse import networks
-
-    names = [f"band {number}" for number in range(bands)]
-    statistics = {"mean": [1000.0] * bands, "std": [500.0] * bands}
-    classes = [f"class {number}" for number in range(10)]
-    base = networks.base_network(name, bands)
-    return networks.classifier(base, names, "DN", classes, statistics)
+        actions[kind] = functools.partial(predict, pixels)
+        actions[kind]()
+    return measuring.take_turns(actions, ROUNDS).values()
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ METHODS = ("windows", "dense", "auto")
 DENSE_STRIDES = (8, 16, 32)
 PROBABILITY_TYPES = ("uint8", "float32")
 BLOCK_SIZE = 1024  # px
-# The margins of dense blocks are computed for nothing: 41 % of the pixels of a whole tile at
-# 1024 px, 21 % at 2048 px; at 3072 px (14 %) VGG16 in float32 takes more than 4 GiB.
+# The margins of dense blocks are classified for nothing: by count 41 % of the pixels of a tile
+# at 1024 px, 21 % at 2048 px; at 3072 px (14 %) two maps of VGG16 alone would take 4.4 GB.
 DENSE_BLOCK_SIZE = 2048  # px
 MOST_WINDOWS_IN_A_BLOCK = 16_384  # what a killed run may lose: minutes, not hours, at stride 1
 STRIP_ROWS = 512  # px, read at once for a picture

@@ -69,8 +69,9 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
     images = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
     for image in images:
         if not image.exists():
-            made = "; step 00 makes that of the sample" if image.name == "scene.tif" else ""
-            raise FileNotFoundError(f"PATH_TO_IMAGE: {image} does not exist{made}")
+            raise FileNotFoundError(
+                f"PATH_TO_IMAGE: {image} does not exist (step 00 makes the scene of the sample)"
+            )
     if not images:
         raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
     if len(set(images)) < len(images):

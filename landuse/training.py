@@ -666,7 +666,6 @@ class Run:
         mosaics: keras.Model,
         model: keras.Model,
         data: Data,
-        settings: Mapping[str, Any],
         learning_rate: float,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
@@ -681,13 +680,12 @@ class Run:
         mosaics, model : keras.Model
             The form to train (see `mosaic_form`), and the patch classifier to save.
         data : Data
-        settings : mapping
-            The constants of the script.
         learning_rate : float
             The highest rate.
         callbacks : sequence of keras.callbacks.Callback
         """
-        name, across, batch_size = "mosaics", settings["MOSAIC"], settings["BATCH_SIZE"]
+        name, settings = "mosaics", self.settings
+        across, batch_size = settings["MOSAIC"], settings["BATCH_SIZE"]
         epochs = settings["MOSAIC_EPOCHS"]
         if name not in (self.state.phase, *self.state.phases_done):
             self.state.best, self.state.best_epoch = -math.inf, 0

@@ -171,22 +171,13 @@ def differing_files(one: Path, other: Path) -> list[str]:
 
 def make_scene_and_model(place: Path) -> None:
     """Write what a small map is made from."""
-    from test_classify_image import CLASSES, brightness_model, made_pixels, write_scene
+    from test_classify_image import brightness_model, made_pixels, record_of, write_scene
 
-    from image_functions import BANDS_MS, pooled_statistics
     from landuse import model_files
 
     pixels = made_pixels()
     write_scene(place / "scene.tif", pixels)
-    record = {
-        "class_names": CLASSES,
-        "band_names": list(BANDS_MS),
-        "units": "DN",
-        "patch_size": 64,
-        "statistics": pooled_statistics(pixels[np.newaxis, :64, 40:104], BANDS_MS),
-        "network": "Small",
-    }
-    model_files.save(brightness_model(), record, place / "model.keras")
+    model_files.save(brightness_model(), record_of(pixels), place / "model.keras")
 
 
 def map_step(place: Path, quick: bool) -> Step:

@@ -63,17 +63,9 @@ def brightness_model(band_names=BANDS_MS, last_layer=None):
     return model
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with scene.tif, model.keras, dense.keras, and not_dense.keras, which cannot be."""
-    from keras import layers
-
-    from landuse import model_files
-
-    folder = tmp_path_factory.mktemp("place")
-    pixels = made_pixels()
-    write_scene(folder / "scene.tif", pixels)
-    record = {
+def record_of(pixels):
+    """What a model tells about itself that learned from a part of the scene."""
+    return {
         "class_names": CLASSES,
         "band_names": list(BANDS_MS),
         "units": "DN",
@@ -84,6 +76,19 @@ def place(tmp_path_factory):
         "dense": False,
         "processing_level": "L1C",
     }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with scene.tif, model.keras, dense.keras, and not_dense.keras, which cannot be."""
+    from keras import layers
+
+    from landuse import model_files
+
+    folder = tmp_path_factory.mktemp("place")
+    pixels = made_pixels()
+    write_scene(folder / "scene.tif", pixels)
+    record = record_of(pixels)
     model_files.save(brightness_model(), record, folder / "model.keras")
     dense = {**record, "dense": True}
     model_files.save(brightness_model(), dense, folder / "dense.keras")

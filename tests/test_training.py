@@ -309,7 +309,7 @@ def test_each_option_trains(option, tmp_path):
         train = training.augmented_batches(data, settings)
         run.fit("all", model, train, data.batches("validation", 8), 2)
         if mosaics:
-            run.fit_mosaics(mosaics, model, data, settings, 1e-2)
+            run.fit_mosaics(mosaics, model, data, 1e-2)
         losses = [row["loss"] for row in run.state.history]
         record = model_files.read_record(run.model_path)
     assert len(losses) == 2 + settings["MOSAIC_EPOCHS"]
@@ -325,13 +325,13 @@ def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_pat
     with training.open_run(tmp_path / "run", settings) as run:
         run.describe(data, "tiny")
         run.state.best, run.state.best_epoch = 2.0, 1  # better than anything that can follow
-        run.fit_mosaics(mosaics, model, data, settings, 1e-2)
+        run.fit_mosaics(mosaics, model, data, 1e-2)
         assert run.state.best <= 1
         assert model_files.read_record(run.model_path)["dense"] is True
     with training.open_run(tmp_path / "run", settings) as run:
         run.describe(data, "tiny")
         best = run.state.best
-        run.fit_mosaics(mosaics, model, data, settings, 1e-2)  # done: nothing is lost
+        run.fit_mosaics(mosaics, model, data, 1e-2)  # done: nothing is lost
         assert (run.state.best, len(run.state.history)) == (best, 2)
 
 
