@@ -58,7 +58,7 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
             main()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        _stop("interrupted", EXIT_INTERRUPTED)
+        _stop("interrupted: to go on, give the same command again", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader (`| head`) went away. Without this, Python complains again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -362,17 +362,34 @@ def _help_text(namespace: Mapping[str, Any]) -> str:
         _help_entry(name, kinds[name], namespace[name], comments.get(name, "")) for name in kinds
     ]
     head = (namespace.get("__doc__") or "").strip()
+    script = Path(namespace.get("__file__") or "script.py").name
+    usage = f"Usage: python {script} [--setting VALUE] ..."
     title = "Settings (each a constant at the top of the script), with their defaults:"
-    return "\n".join([head, "", title, *entries])
+    return "\n".join([head, "", usage, "", title, *entries])
 
 
 def _help_entry(name: str, kind: Any, default: Any, comment: str) -> str:
     flag = f"--{_flag(name)}"
-    if bool in _members(kind):
-        flag += f", --no-{_flag(name)}"
+    flag += f", --no-{_flag(name)}" if bool in _members(kind) else f" {_placeholder(kind)}"
     text = f"{comment} (default: {_shown(default)})" if comment else f"default: {_shown(default)}"
     body = textwrap.wrap(text, _WIDTH - 8, break_long_words=False, break_on_hyphens=False)
     return "\n".join([f"  {flag}", *(f"        {line}" for line in body)])
+
+
+def _placeholder(kind: Any) -> str:
+    """Give what stands for a value in the help: "auto|dense", "N" for a whole number."""
+    return "|".join(_placeholder_of(member) for member in _members(kind))
+
+
+def _placeholder_of(member: Any) -> str:
+    if get_origin(member) is Literal:
+        return "|".join(map(str, get_args(member)))
+    if get_origin(member) in (list, tuple):
+        if get_origin(member) is tuple and Ellipsis not in get_args(member):
+            return " ".join(map(_placeholder, get_args(member)))
+        return f"{_placeholder(_item_types(member, 1)[0])} ..."
+    words = {int: "N", float: "X", str: "TEXT", Path: "PATH", type(None): "None"}
+    return words[member]
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ top. The network itself stays one nested layer, so it can be frozen, exchanged o
 scene.
 """
 
+import difflib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -143,8 +144,11 @@ def network(name: str) -> Network:
     if name in NETWORKS:
         return NETWORKS[name]
     if name not in network_names():
+        by_lower_case = {known.lower(): known for known in network_names()}
+        near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.7)
+        hint = f"Did you mean {by_lower_case[near[0]]}? " if near else ""
         raise ValueError(
-            f"NETWORK = {name!r}: there is no such network for patches of 64x64 pixels. "
+            f"NETWORK = {name!r}: there is no such network for patches of 64x64 pixels. {hint}"
             f"Fully supported: {', '.join(NETWORKS)}. From scratch or with the whole network "
             f"frozen: {', '.join(n for n in network_names() if n not in NETWORKS)}"
         )

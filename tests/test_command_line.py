@@ -12,6 +12,7 @@ import pytest
 
 from landuse import command_line
 
+INTERRUPTED = "interrupted: to go on, give the same command again\n"
 SCRIPT = '''
 """Show the settings.
 
@@ -213,10 +214,14 @@ def test_help_shows_docstring_flags_defaults_and_comments(script, flag):
     answer = script("--batch-size", "x", flag)
     assert answer.returncode == 0
     assert answer.stdout.startswith("Show the settings.\n\nReads nothing and writes nothing.\n")
-    assert "--batch-size\n        patches in a batch (default: 64)" in answer.stdout
+    assert "--batch-size N\n        patches in a batch (default: 64)" in answer.stdout
     assert "step of the optimiser, in the first phase (default: 0.001)" in answer.stdout
     assert "--flip, --no-flip\n" in answer.stdout
     assert "default: B04 B03 B02" in answer.stdout
+    assert "Usage: python script.py [--setting VALUE] ...\n" in answer.stdout
+    assert "--bounds X X X X|TEXT|None\n" in answer.stdout
+    assert "--precision auto|float32|N\n" in answer.stdout
+    assert "--path-to-image TEXT|TEXT ...\n" in answer.stdout
     assert "--table" not in answer.stdout
     assert "--exit-bad-input" not in answer.stdout
 
@@ -256,7 +261,7 @@ def test_traceback_of_an_input_error_can_be_asked_for(script):
 
 def test_interruption_is_status_130(script):
     answer = script(body="raise KeyboardInterrupt")
-    assert (answer.returncode, answer.stderr) == (130, "interrupted\n")
+    assert (answer.returncode, answer.stderr) == (130, INTERRUPTED)
 
 
 def test_reader_that_goes_away_is_no_error(script, tmp_path, repository):
@@ -306,8 +311,8 @@ def test_run_shows_help_instead_of_calling_main(run_here, capsys):
     run_here(lambda: 1 / 0, "--help")
     out = capsys.readouterr().out
     assert out.startswith("Show the settings.")
-    assert "--learning-rate\n        step of the optimiser, in the first phase" in out
-    assert "--sizes\n        default: 1 2" in out
+    assert "--learning-rate X\n        step of the optimiser, in the first phase" in out
+    assert "--sizes N ...\n        default: 1 2" in out
 
 
 @pytest.mark.parametrize(
@@ -320,7 +325,7 @@ def test_run_shows_help_instead_of_calling_main(run_here, capsys):
             "error: a.tif: No space left on device\n",
         ),
         (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt(), 130, INTERRUPTED),
     ],
 )
 def test_run_ends_with_status_and_message(run_here, capsys, monkeypatch, error, status, message):
