@@ -89,15 +89,26 @@ def picture_of(path):
 def compare_on_patches(models, record):
     names = record["class_names"], record["band_names"]
     patches, truth = measuring.read_patches(PATH_TO_PATCHES, PATCHES, *names)
-    scene, rows, columns, inner = lay_out(patches)
-    right = {}
-    for training, model in models.items():
-        right[f"patch path, {training}"] = patch_labels(model, patches) == truth
-    for training, model in models.items():
-        size = mapping.DENSE_BLOCK_SIZE
-        labels, _ = map_of(reader_of(scene), scene.shape[:2], model, "dense", size)
-        right[f"dense map, {training}"] = labels[rows, columns] == truth
+    right = {
+        f"patch path, {training}": patch_labels(model, patches) == truth
+        for training, model in models.items()
+    } | {
+        f"dense map, {training}": dense_labels(model, patches) == truth
+        for training, model in models.items()
+    }
     print(f"\n{len(patches)} patches of {PATH_TO_PATCHES}:\n")
+    print_right(right, inner_of(len(patches)))
+
+
+def print_right(right, inner):
+    """Print how many labels are right, and the difference to the first of them.
+
+    Parameters
+    ----------
+    right : dict of str to ndarray of shape (N,), bool
+    inner : ndarray of shape (N,), bool
+        Patches that have others on all sides.
+    """
     measuring.print_header(
         "", "right, %", "inner ones", "difference, points", "95 % interval", "inner ones", "95 %"
     )
@@ -108,6 +119,14 @@ def compare_on_patches(models, record):
             difference, low, high = paired_difference(of_patches[chosen], right[reference][chosen])
             texts += [f"{difference:+.2f}", f"{low:+.2f} to {high:+.2f}"]
         measuring.print_row(name, *texts, *[""] * (6 - len(texts)))
+
+
+def dense_labels(model, patches):
+    """Label patches at their centres, in the dense map of a scene that is made of them."""
+    scene, rows, columns = lay_out(patches)
+    size = mapping.DENSE_BLOCK_SIZE
+    labels, _ = map_of(reader_of(scene), scene.shape[:2], model, "dense", size)
+    return labels[rows, columns]
 
 
 def lay_out(patches):
@@ -125,20 +144,29 @@ def lay_out(patches):
     scene : ndarray of shape (rows, columns, bands)
     rows, columns : ndarrays of shape (N,), int
         The cell of each patch in the map of the scene.
-    inner : ndarray of shape (N,), bool
-        Patches that have others on all sides.
     """
-    across = math.ceil(math.sqrt(len(patches)))
-    down = math.ceil(len(patches) / across)
+    down, across = places_of(len(patches))
     filled = patches[np.arange(down * across) % len(patches)]
     grid = filled.reshape(down, across, *patches.shape[1:]).swapaxes(1, 2)
     mosaic = grid.reshape(down * _PATCH, across * _PATCH, -1)
     before = STRIDE // 2, 0
     scene = np.pad(mosaic, (before, before, (0, 0)), mode="symmetric")
-    down_of, across_of = np.divmod(np.arange(len(patches)), across)
-    inner = (down_of > 0) & (down_of < down - 1) & (across_of > 0) & (across_of < across - 1)
-    rows, columns = ((place * _PATCH + _PATCH // 2) // STRIDE for place in (down_of, across_of))
-    return scene, rows, columns, inner
+    places = np.divmod(np.arange(len(patches)), across)
+    rows, columns = ((place * _PATCH + _PATCH // 2) // STRIDE for place in places)
+    return scene, rows, columns
+
+
+def places_of(count):
+    """Give the rows and columns of patches in a scene that is made of so many."""
+    across = math.ceil(math.sqrt(count))
+    return math.ceil(count / across), across
+
+
+def inner_of(count):
+    """Mark the patches that have others on all sides."""
+    down, across = places_of(count)
+    rows, columns = np.divmod(np.arange(count), across)
+    return (rows > 0) & (rows < down - 1) & (columns > 0) & (columns < across - 1)
 
 
 def patch_labels(model, patches):

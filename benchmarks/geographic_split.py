@@ -1,4 +1,4 @@
-"""What a geographic split costs against a random one, in all and per class, from two reports.
+r"""What a geographic split costs against a random one, in all and per class, from two reports.
 
 Neighbouring patches share fields, haze and light. A random split puts some of them in the training
 part and some in the validation part, so that its accuracy flatters. Here two runs of a training

@@ -92,37 +92,45 @@ def read_folds() -> list:
 
 def accuracies(way: str, network: str, folds: list) -> list[float]:
     """Give the accuracy after the training on each fold."""
+    model, phases = prepare(way, network, folds[0])
+    weights = model.get_weights()
+    found = []
+    for number, data in enumerate(folds):
+        started = time.perf_counter()
+        model.set_weights(weights)
+        train(phases, data)
+        answers = model.predict(data.validation.patches, BATCH_SIZE, verbose=0)
+        found.append(float(np.mean(answers.argmax(axis=1) == data.validation.labels)))
+        seconds = time.perf_counter() - started
+        print(f"{way}, fold {number + 1}: {100 * found[-1]:.1f} %, {seconds:.0f} s", flush=True)
+    return found
+
+
+def prepare(way: str, network: str, data) -> tuple:
+    """Build the network of a way, and the phases of its training, traced."""
     import keras
 
     from landuse import networks
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
-    model = build(way, network, folds[0])
+    model = build(way, network, data)
     if way == "from scratch":
         rate = networks.network(network).learning_rate
-        phases = [phase(model, folds[0], rate, EPOCHS_TOP + EPOCHS)]
-    else:
-        networks.freeze_base(model, network)
-        phases = [phase(model, folds[0], LEARNING_RATE_TOP, EPOCHS_TOP)]
-        networks.unfreeze_all_but_first_block(model, network)
-        if way.startswith("first convolution"):
-            networks.unfreeze_first_convolution(model, network)
-        phases.append(phase(model, folds[0], LEARNING_RATE, EPOCHS))
-    weights = model.get_weights()
-    found = []
-    for number, data in enumerate(folds):
-        model.set_weights(weights)
-        started = time.perf_counter()
-        for trained, epochs in phases:
-            set_back(trained.optimizer)
-            batches = augmented(data)
-            trained.fit(batches, epochs=epochs, shuffle=False, verbose=0)
-        answers = phases[-1][0].predict(data.validation.patches, BATCH_SIZE, verbose=0)
-        found.append(float(np.mean(answers.argmax(axis=1) == data.validation.labels)))
-        seconds = time.perf_counter() - started
-        print(f"{way}, fold {number + 1}: {100 * found[-1]:.1f} %, {seconds:.0f} s", flush=True)
-    return found
+        return model, [phase(model, data, rate, EPOCHS_TOP + EPOCHS)]
+    networks.freeze_base(model, network)
+    top = phase(model, data, LEARNING_RATE_TOP, EPOCHS_TOP)
+    networks.unfreeze_all_but_first_block(model, network)
+    if way.startswith("first convolution"):
+        networks.unfreeze_first_convolution(model, network)
+    return model, [top, phase(model, data, LEARNING_RATE, EPOCHS)]
+
+
+def train(phases: list, data) -> None:
+    """Train on a fold, one phase after the other."""
+    for trained, epochs, mosaic in phases:
+        set_back(trained.optimizer)
+        trained.fit(augmented(data, mosaic), epochs=epochs, shuffle=False, verbose=0)
 
 
 def build(way: str, network: str, data):
@@ -162,28 +170,33 @@ def at_random(convolution) -> None:
     kernel.assign(keras.initializers.GlorotUniform(seed=SEED)(kernel.shape))
 
 
-def phase(model, data, rate: float, epochs: int) -> tuple:
+def phase(model, data, rate: float, epochs: int, mosaic: int = 1) -> tuple:
     """Make the form of a model that learns what is not frozen now, and trace it.
 
     It shares its layers with the model. What is frozen counts while it is traced; later changes
     do not touch it.
+
+    Returns
+    -------
+    tuple of (keras.Model, int, int)
+        That form, its epochs, and the patches along the side of its mosaics.
     """
     import keras
 
-    from landuse import training
+    from landuse import dense, training
 
-    trained = keras.Model(model.input, model.output)
+    trained = dense.mosaic_model(model) if mosaic > 1 else keras.Model(model.input, model.output)
     optimizer = training.scheduled_optimizer(_RECIPE, rate, epochs, data.steps(BATCH_SIZE))
     trained.compile(optimizer, "categorical_crossentropy")
     weights = model.get_weights()
     started = time.perf_counter()
-    trained.fit(augmented(data), steps_per_epoch=1, shuffle=False, verbose=0)
+    trained.fit(augmented(data, mosaic), steps_per_epoch=1, shuffle=False, verbose=0)
     print(f"first step: {time.perf_counter() - started:.0f} s", flush=True)
     model.set_weights(weights)
-    return trained, epochs
+    return trained, epochs, mosaic
 
 
-def augmented(data):
+def augmented(data, mosaic: int = 1):
     """Give the batches of the training part of a fold."""
     import image_functions
 
@@ -192,6 +205,7 @@ def augmented(data):
         labels=data.one_hot_labels("train"),
         batch_size=BATCH_SIZE,
         symmetries=_RECIPE["SYMMETRIES"],
+        mosaic=mosaic,
         seed=SEED,
     )
 

@@ -73,13 +73,13 @@ def test_cells_of_a_mosaic_are_its_patches(benchmark, monkeypatch, stride):
     agreement = benchmark("agreement")
     monkeypatch.setattr(agreement, "STRIDE", stride)
     patches = np.arange(1, 12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 1), "u1")
-    scene, rows, columns, inner = agreement.lay_out(patches)  # 3 rows of 4, one place left over
+    scene, rows, columns = agreement.lay_out(patches)  # 3 rows of 4, one place left over
     starts = [mapping.window_starts(0, 30, stride)[places] for places in (rows, columns)]
     for patch, row, column in zip(patches, *starts, strict=True):
         assert np.array_equal(scene[row : row + 64, column : column + 64], patch)
     grid = mapping.scene_grid(scene.shape[:2], stride)
     assert (rows.max() < grid.rows) and (columns.max() < grid.columns)
-    assert np.flatnonzero(inner).tolist() == [5, 6]
+    assert np.flatnonzero(agreement.inner_of(11)).tolist() == [5, 6]
 
 
 def test_paired_difference(benchmark):
