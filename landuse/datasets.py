@@ -28,6 +28,8 @@ import image_functions
 from landuse import files as whole_files
 
 PARTS = ("train", "validation", "test")
+SAMPLE_MARKER = "sample.json"  # beside the parts of the built-in, made sample
+SAMPLE_PARTS = ("EuroSAT_MS", "EuroSAT_RGB", "scene.tif", "scene_truth.tif")
 
 Split = dict[str, dict[str, list[Path]]]  # part -> class name -> images
 
@@ -137,6 +139,17 @@ def find_images(folder: str | os.PathLike[str], least_classes: int = 2) -> dict[
             f"apart needs at least {least_classes} class folders with images"
         )
     return found
+
+
+def is_of_sample(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a data set or a scene is a part of the built-in sample.
+
+    Parameters
+    ----------
+    path : folder of a data set, or a scene
+    """
+    real = Path(os.path.realpath(path))
+    return real.name in SAMPLE_PARTS and (real.parent / SAMPLE_MARKER).is_file()
 
 
 # --- splitting ------------------------------------------------------------------------------
@@ -445,6 +458,12 @@ def _digest_of_names(split: Split) -> str:
     return hashlib.sha256(json.dumps(_names(split)).encode()).hexdigest()
 
 
+def _sources(split: Split) -> set[Path]:
+    """Return the folders of the data sets that a split takes images from."""
+    members = (images for classes in split.values() for images in classes.values())
+    return {image.parent.parent for images in members for image in images}
+
+
 def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(os.path.realpath(source), target)
@@ -458,6 +477,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _fill_folder(folder: Path, split: Split, settings: Mapping[str, Any]) -> None:
     marker = {"made_by": _MADE_BY, "format": 1, "settings": dict(settings)}
     marker["files"] = _digest_of_names(split)
+    marker["built_in_sample"] = all(is_of_sample(source) for source in _sources(split))
     # First, and in one go, so that a folder left by a killed run can be told to be ours.
     (folder / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
     total = sum(len(images) for classes in split.values() for images in classes.values())
@@ -885,6 +905,12 @@ def check_split(
             raise FileNotFoundError(
                 f"there is no folder {wanted}; split the images with step 01 first"
             )
+
+
+def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
+    """Tell whether step 01 made a split from the built-in sample; False where it did not say."""
+    marker = _read_marker(Path(path_to_split))
+    return marker is not None and marker.get("built_in_sample") is True
 
 
 def load_part(

@@ -192,8 +192,9 @@ def read_record(path: str | Path) -> dict[str, Any]:
         With "format", "class_names" (in the order of the probabilities), "band_names" (in the
         order of the input), "units" ("DN", or "rgb8" for 1..255), "patch_size" (pixels),
         "statistics" (of the training data), "network", "weights" (their origin, None for
-        random), "dense" (whether trained for dense maps), "processing_level", "settings",
-        "versions", "results".
+        random), "dense" (whether trained for dense maps), "processing_level",
+        "built_in_sample" (whether the training data were that; older models do not say),
+        "settings", "versions", "results".
 
     Raises
     ------

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from image_functions import BANDS_MS, BANDS_RGB, PATCH_SIZE, scale_to_rgb8
 from landuse import files, rasters
+from landuse.datasets import SAMPLE_MARKER, SAMPLE_PARTS
 
 CLASS_NAMES = (
     "AnnualCrop",
@@ -33,7 +34,6 @@ CLASS_NAMES = (
 )
 NODATA_TRUTH = 255
 VERSION = 1  # of the made landscape; another number means other pixels
-MARKER = "sample.json"
 
 PIXEL_SIZE = 10.0  # m
 MARGIN = 12  # px drawn around a patch and cut off again, so that blurring sees real neighbours
@@ -620,8 +620,8 @@ def write_sample(
     _check_settings(settings)
     _make_folder(folder)
     partial = folder / ".sample.partial"
-    with files.lock(folder / MARKER, "writing the sample"):
-        if (partial / MARKER).is_file():  # whole, but not all of it was moved
+    with files.lock(folder / SAMPLE_MARKER, "writing the sample"):
+        if (partial / SAMPLE_MARKER).is_file():  # whole, but not all of it was moved
             _publish(partial, folder)
         _remove_partial(partial)
         _check_folder(folder, settings)
@@ -650,19 +650,19 @@ def _make_folder(folder: Path) -> None:
 
 def _check_folder(folder: Path, settings: dict[str, int]) -> None:
     """Refuse a folder that holds another sample, or data that is not ours."""
-    if (folder / MARKER).is_file():
-        found = files.read_json(folder / MARKER)
+    if (folder / SAMPLE_MARKER).is_file():
+        found = files.read_json(folder / SAMPLE_MARKER)
         if found != settings:
             raise FileExistsError(
                 f"{folder} holds a sample with the settings {found}, asked for is {settings}; "
                 "choose another folder, or delete that sample"
             )
         return
-    for name in ("EuroSAT_MS", "EuroSAT_RGB", "scene.tif", "scene_truth.tif"):
+    for name in SAMPLE_PARTS:
         if (folder / name).exists():
             raise FileExistsError(
                 f"{folder / name} is there and was not made as a part of the sample "
-                f"({MARKER} is missing); choose another folder"
+                f"({SAMPLE_MARKER} is missing); choose another folder"
             )
 
 
@@ -702,7 +702,7 @@ def _write_files(partial: Path, wanted: set[str], settings: dict[str, int]) -> N
                 progress.update()
     if wanted.intersection(("scene.tif", "scene_truth.tif")):
         _write_scene(partial, seed, settings["scene_size"])
-    files.write_json(partial / MARKER, settings)
+    files.write_json(partial / SAMPLE_MARKER, settings)
 
 
 def _draw_place(class_index: int, seed: int, number: int) -> tuple[tuple[float, ...], int]:
@@ -742,7 +742,7 @@ def _write_scene(partial: Path, seed: int, size: int) -> None:
 
 def _publish(partial: Path, folder: Path) -> None:
     """Move the finished files to their places, the marker last, and remove `partial`."""
-    entries = sorted(partial.iterdir(), key=lambda entry: (entry.name == MARKER, entry.name))
+    entries = sorted(partial.iterdir(), key=lambda entry: (entry.name == SAMPLE_MARKER, entry.name))
     for entry in entries:
         target = folder / entry.name
         if entry.is_dir() and target.is_dir():

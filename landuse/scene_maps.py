@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import image_functions
-from landuse import engines, files, mapping, maps, rasters, scenes, views
+from landuse import datasets, engines, files, mapping, maps, rasters, scenes, views
 
 if TYPE_CHECKING:
     import keras
@@ -227,7 +227,8 @@ def plan_map(
     )
     check_outputs(plan, others)
     stack.enter_context(files.lock(plan.label, "writing the map"))
-    warn(scene, scenes.check_against_model(scene, record), settings.strict)
+    warnings = [*check_model(record, image), *scenes.check_against_model(scene, record)]
+    warn(scene, warnings, settings.strict)
     return plan
 
 
@@ -281,6 +282,29 @@ def check_outputs(plan: Plan, others: Sequence[Plan]) -> None:
                 f"the maps of {other.image} and {plan.image} would both be written to "
                 f"{plan.label}: map them in two calls, with another PATH_TO_LABEL_IMAGE"
             )
+
+
+def check_model(record: dict[str, Any], image: Path) -> list[str]:
+    """Say why a map would mean little, whatever the scene looks like.
+
+    Parameters
+    ----------
+    record : dict
+        Of the model.
+    image : Path
+        The scene.
+
+    Returns
+    -------
+    list of str
+        Warnings, none for a model that is good for the scene.
+    """
+    if record.get("built_in_sample") is True and not datasets.is_of_sample(image):
+        return [
+            "the model has learned from the built-in sample, a made landscape, and says nothing "
+            "about real land: give a model that was trained on real patches"
+        ]
+    return []
 
 
 def warn(scene: scenes.Scene, warnings: Sequence[str], strict: bool) -> None:

@@ -78,6 +78,8 @@ class Data:
         Of the pixels of the training part, per band.
     test : Part, optional
         Images that nothing is decided by.
+    built_in_sample : bool
+        Whether the images are the made ones of the built-in sample.
     """
 
     train: Part
@@ -87,6 +89,7 @@ class Data:
     units: str
     statistics: dict
     test: Part | None = None
+    built_in_sample: bool = False
 
     def steps(self, batch_size: int) -> int:
         """Count the steps of one pass over the training images."""
@@ -205,7 +208,8 @@ def read_data(
     _check_batch_size(batch_size, len(train.labels), path_to_split)
     statistics = _statistics(path_to_split, train.patches, band_names)
     units = statistics["units"]
-    return Data(train, validation, class_names, band_names, units, statistics, test)
+    sample = datasets.is_split_of_sample(path_to_split)
+    return Data(train, validation, class_names, band_names, units, statistics, test, sample)
 
 
 def _read_part(
@@ -598,6 +602,7 @@ class Run:
             "weights": _without_absolute_paths({"weights": weights})["weights"],
             "dense": False,
             "processing_level": "L1C",
+            "built_in_sample": data.built_in_sample,
             "settings": _without_absolute_paths(self.settings),
             "versions": _versions(),
             "results": {},

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from image_functions import BANDS_MS, pooled_statistics
-from landuse import engines, files, mapping, rasters
+from landuse import engines, files, mapping, model_files, rasters
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "06_classify_image.py"
@@ -82,8 +83,6 @@ def record_of(pixels):
 def place(tmp_path_factory):
     """A folder with scene.tif, model.keras, dense.keras, and not_dense.keras, which cannot be."""
     from keras import layers
-
-    from landuse import model_files
 
     folder = tmp_path_factory.mktemp("place")
     pixels = made_pixels()
@@ -486,6 +485,24 @@ def test_labels_and_probabilities_are_two_files(set_up, probability):
     set_up(PATH_TO_LABEL_IMAGE="a.tif", PATH_TO_PROB_IMAGE=probability)
     with pytest.raises(ValueError, match="cannot both be written to"):
         step.main()
+
+
+def test_a_model_of_the_built_in_sample_is_for_the_scene_of_the_sample(
+    set_up, place, tmp_path, capsys
+):
+    model_files.save(
+        brightness_model(), record_of(made_pixels()) | {"built_in_sample": True}, "sample.keras"
+    )
+    shutil.copy(place / "scene.tif", "scene.tif")
+    set_up(PATH_TO_IMAGE="scene.tif", PATH_TO_MODEL="sample.keras", STRIDE=32)
+    step.main()
+    assert "warning: the model has learned from the built-in sample" in capsys.readouterr().out
+    set_up(PATH_TO_IMAGE="scene.tif", PATH_TO_MODEL="sample.keras", STRIDE=32, STRICT=True)
+    with pytest.raises(ValueError, match=r"scene \(STRICT\): the model has learned from the built-"):
+        step.main()
+    Path("sample.json").write_text("{}")
+    step.main()
+    assert "warning" not in capsys.readouterr().out
 
 
 def test_scene_of_other_bands(set_up, tmp_path):

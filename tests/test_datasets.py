@@ -230,6 +230,22 @@ def test_a_split_is_hard_linked_listed_and_made_once(ms_folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["EuroSAT_MS", "split"]
 
 
+def test_a_split_tells_whether_it_was_made_from_the_built_in_sample(ms_folder, tmp_path):
+    make(ms_folder, tmp_path / "other")
+    (tmp_path / "sample.json").write_text("{}")
+    make(ms_folder, tmp_path / "sample")
+    make(ms_folder.rename(tmp_path / "mine"), tmp_path / "beside")
+    found = {name: datasets.is_split_of_sample(tmp_path / name) for name in ("other", "sample")}
+    assert found == {"other": False, "sample": True}
+    assert not datasets.is_split_of_sample(tmp_path / "beside")
+    marker = json.loads((tmp_path / "sample" / "split.json").read_text())
+    del marker["built_in_sample"]  # as older versions wrote it
+    (tmp_path / "sample" / "split.json").write_text(json.dumps(marker))
+    assert not datasets.is_split_of_sample(tmp_path / "sample")
+    (tmp_path / "sample" / "split.json").unlink()
+    assert not datasets.is_split_of_sample(tmp_path / "sample")
+
+
 def test_images_are_copied_where_links_are_not_possible(ms_folder, tmp_path, monkeypatch):
     def refuse(*arguments):
         raise PermissionError(1, "Operation not permitted")

@@ -19,7 +19,8 @@ def make_data(count=24):
     part = training.Part(patches.astype("uint8"), labels, [f"{i}.jpg" for i in range(count)])
     statistics = image_functions.pooled_statistics(part.patches, image_functions.BANDS_RGB)
     names = list(image_functions.BANDS_RGB)
-    return training.Data(part, part, ["dark", "light"], names, "rgb8", statistics)
+    classes = ["dark", "light"]
+    return training.Data(part, part, classes, names, "rgb8", statistics, built_in_sample=True)
 
 
 def make_model(phase="all", rate=1e-2, ema=False):
@@ -114,6 +115,7 @@ def test_the_run_folder(uninterrupted):
     assert record["class_names"] == ["dark", "light"]
     assert record["units"] == "rgb8"
     assert record["statistics"]["percentiles"]["50"]
+    assert record["built_in_sample"] is True
     assert record["results"]["validation_accuracy"] > 0.5
     assert json.loads((folder / "settings.json").read_text()) == SETTINGS
 
@@ -250,6 +252,16 @@ def test_fewer_images_than_a_batch(monkeypatch):
         training.read_data("split", "RGB", 64)
     with pytest.raises(ValueError, match="BANDS = 'NDVI'"):
         training.read_data("split", "NDVI", 2)
+
+
+def test_data_of_the_built_in_sample_say_so(monkeypatch):
+    def four_images(path, part, bands, skip_bad=False):
+        return np.ones((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
+
+    monkeypatch.setattr(training.datasets, "load_part", four_images)
+    assert not training.read_data("split", "RGB", 2).built_in_sample
+    monkeypatch.setattr(training.datasets, "is_split_of_sample", lambda split: True)
+    assert training.read_data("split", "RGB", 2).built_in_sample
 
 
 def test_no_absolute_path_goes_into_the_model():
