@@ -8,7 +8,7 @@ Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xm
          single-band files, a GeoTIFF or VRT; several of them; or patches of 64x64 px
          PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
 Writes   PATH_TO_LABEL_IMAGE (and beside it .qml, .png, .html, _areas.csv, _settings.json) and
-         PATH_TO_PROB_IMAGE (and its .qml)
+         PATH_TO_PROB_IMAGE (by default also beside it, with its .qml)
 Run      python 06_classify_image.py --path-to-image data/sample/scene.tif
 
 Stopped at any moment, it goes on where it was when it is started again with the same settings;
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
 PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
 PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene
-PATH_TO_PROB_IMAGE = "maps/{product}_probability.tif"  # probability of the label
+PATH_TO_PROB_IMAGE: str | None = None  # None: beside the labels, _probability in place of _label
 
 # Map
 STRIDE = 8  # px from one cell of the map to the next; 1: a label for every pixel, 64 times slower

@@ -32,7 +32,7 @@ class Settings:
     path_to_image: str | list[str]
     path_to_model: str
     path_to_label_image: str
-    path_to_prob_image: str
+    path_to_prob_image: str | None
     stride: int
     bounds: Sequence[float] | str | None
     min_probability: float
@@ -56,9 +56,22 @@ class Settings:
         """Make them from the constants by name, as `command_line.constants` gives them."""
         return cls(**{name.lower(): value for name, value in constants.items()})
 
+    @property
+    def probability_template(self) -> str:
+        """PATH_TO_PROB_IMAGE, or by default a name like that of the labels."""
+        if self.path_to_prob_image is not None:
+            return self.path_to_prob_image
+        label = Path(self.path_to_label_image)
+        return str(beside(label, f"_probability{label.suffix}"))
+
     def constants(self) -> dict[str, Any]:
         """Give them as constants by name, to be kept beside the map."""
         return {name.upper(): value for name, value in asdict(self).items()}
+
+
+def beside(label: Path, ending: str) -> Path:
+    """Give the path of a further file: "maps/pisa.png" beside "maps/pisa_label.tif"."""
+    return label.with_name(label.stem.removesuffix("_label") + ending)
 
 
 # ---- what is cheap to check
@@ -108,6 +121,8 @@ def check_templates(settings: Settings, images: Sequence[Path]) -> None:
     if label == probability:
         raise ValueError(f"labels and probabilities cannot both be written to {probability}")
     for name, template in (("PATH_TO_LABEL_IMAGE", label), ("PATH_TO_PROB_IMAGE", probability)):
+        if template is None:
+            continue
         if Path(template).suffix.lower() not in SUFFIXES:
             raise ValueError(f"{name} must end in .tif, not {Path(template).name!r}")
         if len(images) > 1 and "{product}" not in template:
@@ -172,8 +187,8 @@ class Plan:
         return self.label.with_name(self.label.name + ".partial")
 
     def beside(self, ending: str) -> Path:
-        """Give the path of a further file: "maps/pisa.png" beside "maps/pisa_label.tif"."""
-        return self.label.with_name(self.label.stem.removesuffix("_label") + ending)
+        """Give the path of a further file of the map."""
+        return beside(self.label, ending)
 
 
 def plan_map(
@@ -223,7 +238,7 @@ def plan_map(
         inside,
         mapping.choose_method(settings.method, record, grid),
         output_path(settings.path_to_label_image, scene.name),
-        output_path(settings.path_to_prob_image, scene.name),
+        output_path(settings.probability_template, scene.name),
     )
     check_outputs(plan, others)
     stack.enter_context(files.lock(plan.label, "writing the map"))

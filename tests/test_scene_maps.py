@@ -22,6 +22,23 @@ def test_settings_are_the_constants_of_the_step():
     assert settings.stride == step.STRIDE
 
 
+@pytest.mark.parametrize(
+    ("label", "probability"),
+    [
+        ("maps/{product}_label.tif", "maps/{product}_probability.tif"),
+        ("/far/a_label.TIFF", "/far/a_probability.TIFF"),
+        ("x.tif", "x_probability.tif"),
+        ("label.tif", "label_probability.tif"),
+        ("maps_label/{product}.v2.tif", "maps_label/{product}.v2_probability.tif"),
+    ],
+)
+def test_probabilities_go_beside_the_labels(label, probability):
+    constants = command_line.constants(vars(step)) | {"PATH_TO_LABEL_IMAGE": label}
+    assert scene_maps.Settings.of(constants).probability_template == probability
+    constants["PATH_TO_PROB_IMAGE"] = "other.tif"
+    assert scene_maps.Settings.of(constants).probability_template == "other.tif"
+
+
 FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}
 MADE = "Model model.keras (VGG16), stride 8 px, window by window."
 
