@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIXES = (".tif", ".tiff")  # of maps
+FURTHER = {  # by setting: what it writes beside the labels, and the ending of that
+    "QUICKLOOK": ("picture", ".png"),
+    "HTML": ("page", ".html"),
+    "POLYGONS": ("polygons", ".gpkg"),
+}
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,10 @@ class Plan:
         """Folder of the map while it is not complete."""
         return self.label.with_name(self.label.name + ".partial")
 
+    def wants(self, name: str) -> bool:
+        """Tell whether one of the settings in FURTHER is switched on."""
+        return bool(getattr(self.settings, name.lower()))
+
     def beside(self, ending: str) -> Path:
         """Give the path of a further file of the map."""
         return beside(self.label, ending)
@@ -281,8 +290,8 @@ def check_outputs(plan: Plan, others: Sequence[Plan]) -> None:
     inputs = {plan.image.resolve(), Path(settings.path_to_model).resolve()}
     if isinstance(settings.bounds, str):
         inputs.add(Path(settings.bounds).resolve())
-    beside = [plan.beside(ending) for ending in (".png", ".html", ".gpkg")]
-    for output in (plan.label, plan.probability, *beside):
+    further = [plan.beside(ending) for _, ending in FURTHER.values()]
+    for output in (plan.label, plan.probability, *further):
         if output.resolve() in inputs:
             raise ValueError(
                 f"the map would be written over {output}, which it is made from: choose another "
@@ -500,6 +509,15 @@ def write_files(plan: Plan, network: Network, result: mapping.Result) -> None:
     shares = mapping.share_of_classes(result.labels, len(plan.class_names))
     named = zip(plan.class_names, shares, strict=True)
     print("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in named))
+    mention_older_files(plan)
+
+
+def mention_older_files(plan: Plan) -> None:
+    """Say which files beside a map were not written with it; nothing of the user's is deleted."""
+    for name, (_, ending) in FURTHER.items():
+        path = plan.beside(ending)
+        if not plan.wants(name) and path.exists():
+            print(f"  {path} is of an earlier map, not of this one: set {name} = True to renew it")
 
 
 def with_all_classes(

@@ -330,6 +330,21 @@ def test_another_label_image_leaves_the_probabilities_of_other_maps_alone(set_up
     assert (kept["PATH_TO_LABEL_IMAGE"], kept["PATH_TO_PROB_IMAGE"]) == ("maps/second.tif", None)
 
 
+def test_files_of_an_earlier_map_are_mentioned(set_up, capsys):
+    set_up(STRIDE=32, POLYGONS=True, QUICKLOOK=True)
+    step.main()
+    assert "earlier map" not in capsys.readouterr().out
+    before = all_bytes(Path("maps"))
+    set_up(STRIDE=64, POLYGONS=False, QUICKLOOK=False)
+    step.main()
+    said = capsys.readouterr().out
+    assert "  maps/scene.gpkg is of an earlier map, not of this one: set POLYGONS = True" in said
+    assert "  maps/scene.png is of an earlier map, not of this one: set QUICKLOOK = True" in said
+    assert said.count("earlier map") == 2
+    after = all_bytes(Path("maps"))
+    assert after["scene.gpkg"] == before["scene.gpkg"] and after["scene.png"] == before["scene.png"]
+
+
 def test_polygons_limit_the_map(set_up):
     corners = [[600320, 4849760], [600960, 4849760], [600320, 4849120], [600320, 4849760]]
     Path("area.geojson").write_text(
