@@ -802,14 +802,6 @@ def _as_type(probabilities: np.ndarray, dtype: str) -> np.ndarray:
     return probabilities.astype(dtype)
 
 
-def share_of_classes(labels: np.ndarray, class_count: int) -> np.ndarray:
-    """Give the share (0..1) of each class number 0..class_count-1 in the cells with data."""
-    counts = np.zeros(NODATA_LABEL + 1, np.int64)
-    for row in labels:
-        counts += np.bincount(row, minlength=len(counts))
-    return counts[:class_count] / max(1, counts[:NODATA_LABEL].sum())
-
-
 # ------------------------------------------------------------------ window by window, or dense
 
 

@@ -462,7 +462,7 @@ def write_areas(
     class_names: Sequence[str],
     bounds: Bounds | None = None,
     metric: bool = True,
-) -> None:
+) -> list[Area]:
     """Write `areas` as CSV: class, pixels, hectares, percent; nodata in the last row.
 
     Parameters
@@ -473,17 +473,24 @@ def write_areas(
         As in `areas`.
     metric : bool
         Whether map units are metres; without, the hectares stay empty.
+
+    Returns
+    -------
+    list of Area
+        What was written.
     """
+    rows = areas(labels, geotransform, class_names, bounds)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(
         ["class", "pixels", "hectares (UTM pixel area)", "percent of the classified area"]
     )
-    for row in areas(labels, geotransform, class_names, bounds):
+    for row in rows:
         percent = "" if row.percent is None else f"{row.percent:.2f}"
         hectares = f"{row.hectares:.2f}" if metric else ""
         writer.writerow([row.class_name, row.pixels, hectares, percent])
     _write_text(path, table.getvalue())
+    return rows
 
 
 def write_polygons(

@@ -489,7 +489,7 @@ def write_files(plan: Plan, network: Network, result: mapping.Result) -> None:
         plan.probability, *with_all_classes(plan, result, place, network.facts)
     )
     bounds = maps.extent(plan.scene.geotransform, plan.shape)
-    maps.write_areas(
+    areas = maps.write_areas(
         plan.beside("_areas.csv"),
         result.labels,
         plan.geotransform,
@@ -506,9 +506,8 @@ def write_files(plan: Plan, network: Network, result: mapping.Result) -> None:
     )
     maps.write_label_map(plan.label, result.labels, *place, plan.class_names, network.facts)
     mapping.remove_saved_blocks(plan.unfinished)
-    shares = mapping.share_of_classes(result.labels, len(plan.class_names))
-    named = zip(plan.class_names, shares, strict=True)
-    print("  " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in named))
+    classes = [area for area in areas if area.percent is not None]
+    print("  " + ", ".join(f"{area.class_name} {area.percent:.1f} %" for area in classes))
     mention_older_files(plan)
 
 

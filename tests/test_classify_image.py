@@ -1,5 +1,6 @@
 """Step 6 end to end, through its command line and as a module, on small made scenes."""
 
+import csv
 import importlib.util
 import json
 import os
@@ -186,7 +187,9 @@ def test_a_map_from_the_command_line(place, tmp_path):
     assert settings["method"] == "windows"
     out = done.stdout
     assert "323 windows" in out and "device: " in out and "estimated time: " in out
-    assert "Dark " in out and " %" in out
+    table = csv.reader((folder / "scene_areas.csv").read_text().splitlines()[1:-1])
+    shares = ", ".join(f"{name} {float(percent):.1f} %" for name, _, _, percent in table)
+    assert f"  {shares}" in out.splitlines()  # cells cut at the edge count in part
     assert out.splitlines()[-1] == "map: maps/scene_label.tif"
 
 

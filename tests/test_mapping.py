@@ -450,11 +450,6 @@ def test_a_disk_too_small_is_known_before_the_work(tmp_path):
     assert not (result.labels == 255).any()
 
 
-def test_share_of_classes_leaves_nodata_out():
-    labels = np.array([[0, 0, 1, 255], [2, 0, 255, 255]], np.uint8)
-    assert mapping.share_of_classes(labels, 4).tolist() == [0.6, 0.2, 0.2, 0.0]
-
-
 def test_thinned_picture_is_the_mean_of_what_is_valid():
     pixels = np.arange(5 * 7, dtype=np.uint16).reshape(5, 7, 1) + 1
     valid = np.ones((5, 7), bool)

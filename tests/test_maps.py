@@ -279,7 +279,8 @@ def test_areas_of_a_map_without_any_class():
 
 
 def test_area_table(tmp_path, labels):
-    maps.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
+    rows = maps.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
+    assert rows == maps.areas(labels, GEOTRANSFORM, NAMES)
     with open(tmp_path / "areas.csv", encoding="utf-8", newline="") as stream:
         table = list(csv.reader(stream))
     assert table[0] == [
