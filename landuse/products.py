@@ -97,8 +97,10 @@ class Product:
     cloud_mask : CloudMask or None
     picture : bool
         True for an 8-bit RGB image, whose values are colours, not DN.
+    radiometry : str
+        Where the offsets come from, for the user to read; "" where there is nothing to say.
     messages : tuple of str
-        What was assumed, for the user to read.
+        What else was assumed, for the user to read.
     """
 
     path: str
@@ -114,6 +116,7 @@ class Product:
     quantification: float = DEFAULT_QUANTIFICATION
     cloud_mask: CloudMask | None = None
     picture: bool = False
+    radiometry: str = ""
     messages: tuple[str, ...] = ()
 
 
@@ -440,7 +443,7 @@ def _metadata(tree: _Tree, pattern: re.Pattern[str], folder: str) -> tuple[Eleme
 
 
 def _radiometry(root: Element | None, name: str, title: str) -> tuple[dict[str, float], float, str]:
-    """Return offsets, quantification, and what was assumed."""
+    """Return offsets, quantification, and the sentence on the offsets."""
     if root is None:
         offsets, said = _offsets_by_name(title)
         said = said or "no metadata, and no baseline in its name: radiometric offset 0"
@@ -451,7 +454,17 @@ def _radiometry(root: Element | None, name: str, title: str) -> tuple[dict[str, 
     quantification = _number(text or "10000", f"{name}: the quantification value")
     if quantification <= 0:
         raise ValueError(f"{name}: the quantification value is {text}, expected more than 0")
-    return _read_offsets(root, name), quantification, ""
+    offsets = _read_offsets(root, name)
+    return offsets, quantification, _say_offsets(offsets, PurePosixPath(name).name)
+
+
+def _say_offsets(offsets: dict[str, float], source: str) -> str:
+    """Return the sentence on the offsets of a product's metadata, "" where there are none."""
+    least, most = min(offsets.values()), max(offsets.values())
+    if not least and not most:
+        return ""
+    amount = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+    return f"radiometric offset {amount} DN (from {source}) is applied"
 
 
 @dataclass(frozen=True)
@@ -513,7 +526,7 @@ def _read_safe(tree: _Tree, path: str, granule: str | None) -> Product:
         offsets=offsets,
         quantification=quantification,
         cloud_mask=_find_cloud_mask(tree, folder),
-        messages=(said,) if said else (),
+        radiometry=said,
     )
 
 
@@ -542,7 +555,7 @@ def _read_band_folder(folder: Path, names: Sequence[str]) -> Product:
         tile=named.tile or _tile(prefixes.pop()),
         bands={band: BandFile(str(folder / name)) for band, name in found.items()},
         offsets=offsets,
-        messages=(said,) if said else (),
+        radiometry=said,
     )
 
 
@@ -626,5 +639,6 @@ def _read_single_raster(path: Path, wanted: Sequence[str]) -> Product:
         bands={name: BandFile(str(path), i) for i, name in enumerate(names) if name},
         offsets={} if picture else offsets,
         picture=picture,
-        messages=tuple(text for text in (said, "" if picture else said_offset) if text),
+        radiometry="" if picture else said_offset,
+        messages=(said,) if said else (),
     )

@@ -414,6 +414,15 @@ def _choose_offsets(
     return [found.offsets.get(name, 0.0) for name in band_names]
 
 
+def _say_offset(found: Product, radiometric_offset: str | float) -> str:
+    """Return the sentence on the radiometric offset, "" where there is nothing to say."""
+    if radiometric_offset == "auto":
+        return found.radiometry
+    if found.picture:
+        return "RADIOMETRIC_OFFSET is for DN, and not applied to an 8-bit image"
+    return f"radiometric offset {float(radiometric_offset):g} DN (RADIOMETRIC_OFFSET) is applied"
+
+
 def _set_tables(
     bands: Sequence[_Band], offsets: Sequence[float], found: Product, units: str
 ) -> None:
@@ -491,6 +500,8 @@ def open_scene(
         _check_size(scene, path)
         if mask_clouds:
             scene._clouds = _open_clouds(found, scene)
+        if said := _say_offset(found, radiometric_offset):
+            scene.messages = (said, *scene.messages)
         offset_of = dict(zip(band_names, offsets, strict=True))
         scene.product |= {"offsets": offset_of, "quantification": found.quantification}
         stack.pop_all()  # from here on the scene closes its files

@@ -77,7 +77,7 @@ def test_offsets_belong_to_bands_by_the_order_of_a_product(tmp_path):
 def test_no_offset_list_is_no_offset_whatever_the_name_says(tmp_path):
     found = products.find_product(make_safe(tmp_path, offset=None, **TINY))
     assert found.offsets == dict.fromkeys(IDS, 0)
-    assert found.messages == ()
+    assert (found.radiometry, found.messages) == ("", ())
 
 
 @pytest.mark.parametrize(("baseline", "offset"), [("05.09", -1000), ("02.04", 0)])
@@ -86,8 +86,8 @@ def test_without_metadata_the_name_decides(tmp_path, baseline, offset):
     (root / "MTD_MSIL1C.xml").unlink()
     found = products.find_product(root)
     assert found.offsets == dict.fromkeys(IDS, offset)
-    assert found.messages == (
-        f"no metadata: radiometric offset {offset} by the baseline in its name",
+    assert found.radiometry == (
+        f"no metadata: radiometric offset {offset} by the baseline in its name"
     )
     assert (found.level, found.baseline) == ("L1C", baseline)
 

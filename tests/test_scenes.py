@@ -261,6 +261,45 @@ def test_no_clouds_and_no_mask(safe, tmp_path):
         scenes.open_scene(safe, BANDS_RGB, mask_clouds=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "metadata", "said"),
+    [
+        ("auto", {}, "radiometric offset -1000 DN (from MTD_MSIL1C.xml) is applied"),
+        ("auto", {"level": "L2A"}, "radiometric offset -1000 DN (from MTD_MSIL2A.xml) is applied"),
+        (
+            "auto",
+            {"offsets": {band: -10 * number for number, band in enumerate(IDS)}},
+            "radiometric offset -120 to 0 DN (from MTD_MSIL1C.xml) is applied",
+        ),
+        ("auto", {"offset": None}, None),
+        (0, {}, "radiometric offset 0 DN (RADIOMETRIC_OFFSET) is applied"),
+        (-150.0, {"offset": None}, "radiometric offset -150 DN (RADIOMETRIC_OFFSET) is applied"),
+    ],
+)
+def test_the_offset_is_told(tmp_path, given, metadata, said):
+    root = make_safe(tmp_path, size=96, **metadata)
+    with scenes.open_scene(root, BANDS_RGB, radiometric_offset=given) as scene:
+        assert scene.messages == ((said,) if said else ())
+
+
+def test_a_given_offset_in_place_of_that_by_the_name(tmp_path):
+    root = make_safe(tmp_path, size=96)
+    (root / "MTD_MSIL1C.xml").unlink()
+    with scenes.open_scene(root, BANDS_RGB) as scene:
+        assert scene.messages == (
+            "no metadata: radiometric offset -1000 by the baseline in its name",
+        )
+    with scenes.open_scene(root, BANDS_RGB, radiometric_offset=-5) as scene:
+        assert scene.messages == ("radiometric offset -5 DN (RADIOMETRIC_OFFSET) is applied",)
+
+
+def test_an_offset_for_an_8_bit_image_is_not_applied(tmp_path):
+    path = write_stack(tmp_path / "a.tif", np.full((80, 90, 3), 7, np.uint8))
+    with scenes.open_scene(path, BANDS_RGB, "rgb8", radiometric_offset=-5) as scene:
+        assert whole(scene)[0].max() == 7
+        assert "not applied to an 8-bit image" in scene.messages[0]
+
+
 # ---- what is refused
 
 
