@@ -89,7 +89,7 @@ def main() -> None:
 
                 # Step 4: maps, table, picture and page
                 scene_maps.write_files(plan, network, result)
-                outcomes.written[plan.image] = plan.label
+                outcomes.written[plan.image] = plan
     outcomes.report()
 
 

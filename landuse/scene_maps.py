@@ -195,6 +195,16 @@ class Plan:
         """Tell whether one of the settings in FURTHER is switched on."""
         return bool(getattr(self.settings, name.lower()))
 
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """What there is to look at besides the labels, by what it is."""
+        further = {
+            what: self.beside(ending)
+            for name, (what, ending) in FURTHER.items()
+            if self.wants(name)
+        }
+        return {"probability": self.probability, **further}
+
     def beside(self, ending: str) -> Path:
         """Give the path of a further file of the map."""
         return beside(self.label, ending)
@@ -596,7 +606,7 @@ class Outcomes:
 
     def __init__(self, images: Sequence[Path]) -> None:
         self.images = images
-        self.written: dict[Path, Path] = {}
+        self.written: dict[Path, Plan] = {}
         self.errors: dict[Path, Exception] = {}
 
     @contextlib.contextmanager
@@ -611,7 +621,7 @@ class Outcomes:
             self.errors[image] = error
 
     def report(self) -> None:
-        """Say where the maps are.
+        """Say where the maps are, and what belongs to them.
 
         Raises
         ------
@@ -620,7 +630,12 @@ class Outcomes:
         """
         for image in self.images:
             whose = f"map of {image}" if len(self.images) > 1 else "map"
-            print(f"{whose}: {self.written.get(image) or f'none, {self.errors[image]}'}")
+            if image in self.errors:
+                print(f"{whose}: none, {self.errors[image]}")
+                continue
+            print(f"{whose}: {self.written[image].label}")
+            for what, path in self.written[image].outputs.items():
+                print(f"  {what}: {path}")
         if self.errors:
             counts = f"{len(self.errors)} of {len(self.images)}"
             raise ValueError(f"{counts} scenes could not be mapped, see above")

@@ -190,7 +190,12 @@ def test_a_map_from_the_command_line(place, tmp_path):
     table = csv.reader((folder / "scene_areas.csv").read_text().splitlines()[1:-1])
     shares = ", ".join(f"{name} {float(percent):.1f} %" for name, _, _, percent in table)
     assert f"  {shares}" in out.splitlines()  # cells cut at the edge count in part
-    assert out.splitlines()[-1] == "map: maps/scene_label.tif"
+    assert out.splitlines()[-4:] == [
+        "map: maps/scene_label.tif",
+        "  probability: maps/scene_probability.tif",
+        "  picture: maps/scene.png",
+        "  page: maps/scene.html",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -480,7 +485,10 @@ def test_one_scene_that_fails_does_not_stop_the_others(set_up, place, tmp_path, 
         step.main()
     lines = capsys.readouterr().out.splitlines()
     assert f"map of {place / 'scene.tif'}: maps/scene_label.tif" in lines
-    assert "map of second.tif: maps/second_label.tif" in lines
+    assert lines[-2:] == [
+        "map of second.tif: maps/second_label.tif",
+        "  probability: maps/second_probability.tif",
+    ]
     assert any(line.startswith("map of small.tif: none, ") for line in lines)
     assert any(line.startswith("map of empty.tif: none, ") and "nodata" in line for line in lines)
     assert {path.name for path in Path("maps").glob("*.tif")} == {

@@ -408,8 +408,10 @@ def test_a_map_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
         "--stride",
         "32",
     )
-    said = capsys.readouterr().out.splitlines()[-1]
+    *_, said, probability, _, _, polygons = capsys.readouterr().out.splitlines()
     path = Path(said.removeprefix("map: "))
+    assert probability == "  probability: -p.tif"
+    assert polygons == f"  polygons: {path.with_suffix('.gpkg')}"
     labels, info = rasters.read_raster(path)
     assert labels.shape == (3, 3) and list(info.category_names) == CLASSES
     assert Path("-p.tif").is_file() and path.with_suffix(".gpkg").is_file()
