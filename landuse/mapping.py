@@ -114,7 +114,10 @@ def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
 
 
 def grid_in_bounds(
-    grid: Grid, geotransform: tuple[float, ...], bounds: tuple[float, float, float, float]
+    grid: Grid,
+    geotransform: tuple[float, ...],
+    bounds: tuple[float, float, float, float],
+    system: str = "",
 ) -> Grid:
     """Give the cells that touch a rectangle on the ground: it snaps outwards to whole cells.
 
@@ -126,6 +129,8 @@ def grid_in_bounds(
         GDAL's six numbers for the scene's pixels, north up.
     bounds : tuple of float
         (left, bottom, right, top) in the scene's coordinate system.
+    system : str
+        Name of that coordinate system, for the error message; "" where there is none.
 
     Raises
     ------
@@ -143,9 +148,16 @@ def grid_in_bounds(
         left, right, geotransform[0], geotransform[1] * grid.stride, grid.columns
     )
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        spans = _extent(grid, geotransform)
+        hint = ""
+        if system and _may_be_degrees(bounds) and not _may_be_degrees(spans):
+            hint = (
+                "; these look like degrees: give them in the coordinates of the scene, or as a "
+                "GeoJSON file, which may hold degrees"
+            )
         raise ValueError(
-            f"BOUNDS {tuple(bounds)} lie outside the scene, which spans "
-            f"{_extent(grid, geotransform)} (left, bottom, right, top) in its own coordinates"
+            f"BOUNDS {tuple(bounds)} lie outside the scene, which spans {spans} (left, bottom, "
+            f"right, top) in its own coordinates{f', {system}' if system else ''}{hint}"
         )
     return Grid(grid.stride, rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0])
 
@@ -158,6 +170,10 @@ def _cells_between(
     begin = math.floor((first - origin) / size + 1e-6)
     end = math.ceil((last - origin) / size - 1e-6)
     return max(begin, 0), min(end, count)
+
+
+def _may_be_degrees(values: Iterable[float]) -> bool:
+    return all(abs(value) <= 180 for value in values)
 
 
 def _extent(grid: Grid, geotransform: tuple[float, ...]) -> tuple[float, float, float, float]:

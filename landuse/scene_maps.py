@@ -273,11 +273,13 @@ def area_of_interest(
     grid, bounds = mapping.scene_grid((scene.rows, scene.columns), settings.stride), settings.bounds
     if bounds is None:
         return grid, None
+    place = scene.geotransform
+    system = rasters.crs_name(scene.crs) if scene.crs else ""
     if not isinstance(bounds, str):
         left, bottom, right, top = bounds
-        return mapping.grid_in_bounds(grid, scene.geotransform, (left, bottom, right, top)), None
+        return mapping.grid_in_bounds(grid, place, (left, bottom, right, top), system), None
     polygons = rasters.read_polygons(bounds, scene.crs)
-    grid = mapping.grid_in_bounds(grid, scene.geotransform, rasters.polygon_bounds(polygons))
+    grid = mapping.grid_in_bounds(grid, place, rasters.polygon_bounds(polygons), system)
     geotransform = mapping.grid_geotransform(scene.geotransform, grid)
     inside = rasters.rasterize(polygons, geotransform, scene.crs, grid.rows, grid.columns)
     if not inside.any():

@@ -208,7 +208,7 @@ def test_a_map_from_the_command_line(place, tmp_path):
         (["--path-to-image", "nowhere.tif"], "nowhere.tif does not exist"),
         (["--method", "dense"], "not trained for dense maps"),
         (["--min-probability", "30"], "between 0 and 1"),
-        (["--bounds", "0", "0", "10", "10"], "outside the scene"),
+        (["--bounds", "10", "43", "11", "44"], "WGS 84 / UTM zone 32N; these look like degrees"),
     ],
 )
 def test_bad_input_is_answered_in_one_line(place, tmp_path, flags, message):

@@ -238,6 +238,21 @@ def test_bounds_outside_the_scene_are_refused(bounds, message):
         mapping.grid_in_bounds(grid, (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0), bounds)
 
 
+def test_bounds_in_degrees_are_told_by_what_the_scene_has():
+    grid = mapping.scene_grid((150, 130), 8)
+    place, system = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0), "WGS 84 / UTM zone 32N"
+    degrees, far = (10.1, 43.7, 10.2, 43.8), (0.0, 0.0, 100.0, 1000.0)
+    with pytest.raises(ValueError, match="own coordinates, WGS 84 / UTM zone 32N; these look like"):
+        mapping.grid_in_bounds(grid, place, degrees, system)
+    with pytest.raises(ValueError, match=r"own coordinates, WGS 84 / UTM zone 32N$"):
+        mapping.grid_in_bounds(grid, place, far, system)
+    with pytest.raises(ValueError, match=r"own coordinates$"):
+        mapping.grid_in_bounds(grid, place, degrees)
+    in_degrees = (9.0, 1e-4, 0.0, 43.0, 0.0, -1e-4)
+    with pytest.raises(ValueError, match=r"own coordinates, WGS 84$"):
+        mapping.grid_in_bounds(grid, in_degrees, degrees, "WGS 84")
+
+
 def test_outside_an_area_of_interest_is_nodata_and_not_read(tmp_path):
     scene = classes_scene(150, 130)
     inside = np.zeros((19, 17), bool)
