@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIXES = (".tif", ".tiff")  # of maps
+LITTLE = 0.1  # of the way from guessing to always right: so far a model has learned nothing
 FURTHER = {  # by setting: what it writes beside the labels, and the ending of that
     "QUICKLOOK": ("picture", ".png"),
     "HTML": ("page", ".html"),
@@ -335,12 +337,27 @@ def check_model(record: dict[str, Any], image: Path) -> list[str]:
     list of str
         Warnings, none for a model that is good for the scene.
     """
+    warnings = []
     if record.get("built_in_sample") is True and not datasets.is_of_sample(image):
-        return [
+        warnings.append(
             "the model has learned from the built-in sample, a made landscape, and says nothing "
             "about real land: give a model that was trained on real patches"
-        ]
-    return []
+        )
+    accuracy, chance = validation_accuracy(record), 1 / len(record["class_names"])
+    if accuracy - chance < LITTLE * (1 - chance):
+        warnings.append(
+            f"the model's validation accuracy is {100 * accuracy:.1f} %, and guessing among its "
+            f"{len(record['class_names'])} classes gives {100 * chance:.1f} %: train it longer, or "
+            "give another model"
+        )
+    return warnings
+
+
+def validation_accuracy(record: dict[str, Any]) -> float:
+    """Give what a model's record says, NaN where it says nothing."""
+    results = record.get("results")
+    accuracy = results.get("validation_accuracy") if isinstance(results, dict) else None
+    return accuracy if isinstance(accuracy, float) else math.nan
 
 
 def warn(scene: scenes.Scene, warnings: Sequence[str], strict: bool) -> None:

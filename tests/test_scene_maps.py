@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +38,30 @@ def test_probabilities_go_beside_the_labels(label, probability):
     assert scene_maps.Settings.of(constants).probability_template == probability
     constants["PATH_TO_PROB_IMAGE"] = "other.tif"
     assert scene_maps.Settings.of(constants).probability_template == "other.tif"
+
+
+@pytest.mark.parametrize(
+    ("classes", "accuracy", "warned"),
+    [
+        (10, 0.1, True),
+        (10, 0.18, True),
+        (10, 0.2, False),
+        (2, 0.5, True),
+        (2, 0.6, False),
+        (3, 0.0, True),
+        (1, 1.0, False),
+        (10, None, False),
+        (10, float("nan"), False),
+    ],
+)
+def test_a_model_that_guesses_is_told(classes, accuracy, warned):
+    record = {"class_names": list("abcdefghij")[:classes]}
+    if accuracy is not None:
+        record["results"] = {"validation_accuracy": accuracy}
+    warnings = scene_maps.check_model(record, Path("scene.tif"))
+    assert len(warnings) == warned
+    if warned:
+        assert f"{100 * accuracy:.1f} %, and guessing among its {classes} classes" in warnings[0]
 
 
 FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}
