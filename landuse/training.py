@@ -208,6 +208,9 @@ def read_data(
     _check_batch_size(batch_size, len(train.labels), path_to_split)
     statistics = _statistics(path_to_split, train.patches, band_names)
     units = statistics["units"]
+    if units == "DN" and band_names == list(image_functions.BANDS_RGB):
+        used = ", ".join(band_names)
+        print(f"{path_to_split} has multispectral patches: {used} of them are used")
     sample = datasets.is_split_of_sample(path_to_split)
     return Data(train, validation, class_names, band_names, units, statistics, test, sample)
 
@@ -785,6 +788,18 @@ class Run:
             record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
         model_files.save(model, record, self.model_path)
         print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+        _warn_of_guessing(report["accuracy"]["low"], images.labels)
+
+
+def _warn_of_guessing(accuracy: float, labels: np.ndarray) -> None:
+    """Say so when a network may be no better than one that always names the same class."""
+    guessing = np.bincount(labels).max() / len(labels)
+    if accuracy <= guessing:
+        print(
+            f"warning: always naming the most frequent class gives {100 * guessing:.1f} %, so this "
+            "network has learned little or nothing: train it for more EPOCHS or on more images, "
+            "and do not trust its maps"
+        )
 
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:

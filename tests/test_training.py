@@ -264,6 +264,17 @@ def test_data_of_the_built_in_sample_say_so(monkeypatch):
     assert training.read_data("split", "RGB", 2).built_in_sample
 
 
+def test_colours_of_multispectral_patches(monkeypatch, capsys):
+    def four_images(path, part, bands, skip_bad=False):
+        return np.ones((4, 64, 64, len(bands)), "uint16"), np.array([0, 0, 1, 1]), ["a", "b"], []
+
+    monkeypatch.setattr(training.datasets, "load_part", four_images)
+    training.read_data("split", "SWIR", 2)
+    assert "multispectral" not in capsys.readouterr().out
+    assert training.read_data("split", "RGB", 2).units == "DN"
+    assert "split has multispectral patches: B04, B03, B02 of them" in capsys.readouterr().out
+
+
 def test_no_absolute_path_goes_into_the_model():
     settings = {"PATH": "/home/me/split", "RELATIVE": "data/split", "N": 3}
     plain = training._without_absolute_paths(settings)
@@ -345,6 +356,12 @@ def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_pat
         best = run.state.best
         run.fit_mosaics(mosaics, model, data, 1e-2)  # done: nothing is lost
         assert (run.state.best, len(run.state.history)) == (best, 2)
+
+
+@pytest.mark.parametrize(("accuracy", "warned"), [(0.1, True), (0.75, True), (0.76, False)])
+def test_a_network_that_may_be_guessing_is_told(capsys, accuracy, warned):
+    training._warn_of_guessing(accuracy, np.array([0, 0, 0, 1]))
+    assert ("most frequent class gives 75.0 %" in capsys.readouterr().out) == warned
 
 
 def test_predictions_come_in_the_order_of_the_files():
