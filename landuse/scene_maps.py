@@ -365,7 +365,7 @@ def warn(scene: scenes.Scene, warnings: Sequence[str], strict: bool) -> None:
     for message in scene.messages:
         print(f"  {message}")
     if warnings and strict:
-        raise ValueError(f"{scene.name} (STRICT): {' '.join(warnings)}")
+        raise ValueError(f"{scene.name} (STRICT): {'; '.join(warnings)}")
     for warning in warnings:
         print(f"  warning: {warning}")
 
