@@ -204,16 +204,15 @@ def paired_difference(right, reference):
 def compare_on_scene(path, models, record, picture):
     from landuse import scenes
 
-    fill = record["statistics"].get("mean")
     with scenes.open_scene(path, record["band_names"], record["units"]) as scene:
         shape, name = (scene.rows, scene.columns), scene.name
         by_patches = {
-            training: map_of(scene.read, shape, model, "windows", mapping.BLOCK_SIZE, fill)
+            training: map_of(scene.read, shape, model, "windows", mapping.BLOCK_SIZE)
             for training, model in models.items()
         }
         dense_model = models["mosaic-trained"]
         dense, in_blocks = (
-            map_of(scene.read, shape, dense_model, "dense", size, fill)
+            map_of(scene.read, shape, dense_model, "dense", size)
             for size in (mapping.DENSE_BLOCK_SIZE, SMALL_BLOCK_SIZE)
         )
     print(f"\n{name}, {shape[0]}x{shape[1]} px, {dense[0].size:,} labels:\n")
@@ -322,7 +321,7 @@ def reader_of(scene):
     return read
 
 
-def map_of(read, shape, model, method, block_size, fill=None):
+def map_of(read, shape, model, method, block_size):
     """Classify a scene as step 6 does: labels and probabilities, (cell rows, cell columns)."""
     grid, bands = mapping.scene_grid(shape, STRIDE), model.input_shape[-1]
     if method == "dense":
@@ -342,7 +341,7 @@ def map_of(read, shape, model, method, block_size, fill=None):
             batch_size=BATCH_SIZE,
             block_size=block_size,
             margin=MARGIN,
-            fill=fill,
+            mirror_nodata=True,
             probability_type="float32",
         )
         return np.array(result.labels), np.array(result.probability)

@@ -20,7 +20,7 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -275,7 +275,7 @@ def read_block(
     size: tuple[int, int] | None = None,
     margin: int = 0,
     inside: np.ndarray | None = None,
-    fill: Sequence[float] | None = None,
+    mirror_nodata: bool = False,
 ) -> BlockData:
     """Read the windows of a block, and say which of its cells can be classified.
 
@@ -296,8 +296,8 @@ def read_block(
         Further pixels on each side.
     inside : ndarray of shape (grid.rows, grid.columns), bool, optional
         Cells of the area of interest.
-    fill : sequence of float, one per band, optional
-        What stands for nodata in a window that is classified in spite of some.
+    mirror_nodata : bool
+        Put the reflection of what is beside it in place of nodata, as beyond the scene.
     """
     if inside is not None and not inside[block.cells].any():
         return BlockData(np.empty((0, 0, 0), np.uint8), inside[block.cells])
@@ -306,23 +306,65 @@ def read_block(
     wanted_columns = _pixels_of_windows(grid.column + block.column, columns, grid.stride, margin)
     sources = mirrored(wanted_rows, shape[0]), mirrored(wanted_columns, shape[1])
     row, column = int(sources[0].min()), int(sources[1].min())
-    pixels, valid = read(
-        row, column, int(sources[0].max()) + 1 - row, int(sources[1].max()) + 1 - column
-    )
+    extent = row, column, int(sources[0].max()) + 1 - row, int(sources[1].max()) + 1 - column
+    pixels, valid = read(*extent)
     spread = sources[0] - row, sources[1] - column
     windows_valid = _take(valid, spread)[margin:, margin:]
     chosen = _mostly_valid(windows_valid, block, grid.stride)
     chosen &= _valid_centres(valid, (row, column), shape, grid, block)
     if inside is not None:
         chosen &= inside[block.cells]
-    return BlockData(_take(_filled(pixels, valid, fill), spread), chosen)
+    if mirror_nodata and chosen.any() and not valid.all():
+        pixels = _read_without_nodata(read, extent, shape)
+    return BlockData(_take(pixels, spread), chosen)
 
 
-def _filled(pixels: np.ndarray, valid: np.ndarray, fill: Sequence[float] | None) -> np.ndarray:
-    if fill is None or valid.all():
-        return pixels
-    values = np.rint(fill).astype(pixels.dtype)
-    return np.where(valid[..., np.newaxis], pixels, values)
+def _read_without_nodata(
+    read: Read, extent: tuple[int, int, int, int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Read pixels, and the reflection of their neighbours where they are nodata.
+
+    So much more is read around them that what a window gets does not depend on its block: up to
+    45 px from its valid centre to nodata in its corner, and as far again to what is reflected.
+    """
+    first, last, inner = [], [], []
+    for start, count, size in zip(extent[:2], extent[2:], shape, strict=True):
+        first.append(max(0, start - PATCH_SIZE))
+        last.append(min(size, start + count + PATCH_SIZE))
+        inner.append(slice(start - first[-1], start - first[-1] + count))
+    pixels, valid = read(first[0], first[1], last[0] - first[0], last[1] - first[1])
+    return without_nodata(pixels, valid)[tuple(inner)]
+
+
+def without_nodata(pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Put the reflection of valid pixels in place of nodata.
+
+    A pixel of nodata gets the value of the one that lies as far behind the valid pixel nearest to
+    it; where that is nodata too, or beyond the array, the value of the nearest one.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (rows, columns, bands)
+    valid : ndarray of shape (rows, columns), bool
+        At least one is.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, bands)
+    """
+    from scipy import ndimage
+
+    nodata = np.argwhere(~valid)
+    indices = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    nearest = indices[:, ~valid].T
+    behind = 2 * nearest - nodata
+    useless = ((behind < 0) | (behind >= valid.shape)).any(axis=1)
+    behind[useless] = nearest[useless]
+    useless = ~valid[tuple(behind.T)]
+    behind[useless] = nearest[useless]
+    filled = pixels.copy()
+    filled[~valid] = pixels[tuple(behind.T)]
+    return filled
 
 
 def _pixels_of_windows(first: int, count: int, stride: int, margin: int) -> np.ndarray:
@@ -640,7 +682,7 @@ def classify_scene(
     margin: int = DENSE_MARGIN,
     grid: Grid | None = None,
     inside: np.ndarray | None = None,
-    fill: Sequence[float] | None = None,
+    mirror_nodata: bool = False,
     min_probability: float = 0.0,
     probability_type: str = "uint8",
     all_probabilities: bool = False,
@@ -679,9 +721,9 @@ def classify_scene(
         Part of the scene's grid that is wanted (`grid_in_bounds`); all of it by default.
     inside : ndarray of shape (grid.rows, grid.columns), bool, optional
         Cells outside get nodata and are not classified.
-    fill : sequence of float, one per band, optional
-        What stands for nodata in windows of which up to half is: the mean of the training data,
-        say, which says nothing. Left as it is by default.
+    mirror_nodata : bool
+        In windows of which up to half is nodata, put the reflection of what is beside it in its
+        place. Left as it is by default.
     min_probability : float
         Cells whose label is less probable become the extra class number `class_count`.
     probability_type : {"uint8", "float32"}
@@ -712,7 +754,7 @@ def classify_scene(
         "shape": list(shape),
         "blocks": [len(blocks), *blocks[0]],
         "method": [method, margin if method == "dense" else batch_size],
-        "fill": None if fill is None else [float(value) for value in fill],
+        "mirror_nodata": mirror_nodata,
         "inside": None if inside is None else zlib.crc32(np.packbits(inside).tobytes()),
         "probability": [min_probability, probability_type, all_probabilities, class_count],
     }
@@ -723,8 +765,10 @@ def classify_scene(
     def read_numbered(index: int) -> tuple[int, BlockData]:
         if method == "dense":
             size = blocks[0].rows, blocks[0].columns
-            return index, read_block(read, shape, grid, blocks[index], size, margin, inside, fill)
-        return index, read_block(read, shape, grid, blocks[index], None, 0, inside, fill)
+            return index, read_block(
+                read, shape, grid, blocks[index], size, margin, inside, mirror_nodata
+            )
+        return index, read_block(read, shape, grid, blocks[index], None, 0, inside, mirror_nodata)
 
     with (
         _progress(grid.cells, blocks, todo) as progress,

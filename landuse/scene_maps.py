@@ -491,7 +491,7 @@ def classify(plan: Plan, network: Network) -> mapping.Result:
         block_size=mapping.block_size_for(network.method, settings.block_size),
         grid=plan.grid,
         inside=plan.inside,
-        fill=plan.record["statistics"].get("mean"),
+        mirror_nodata=True,
         min_probability=settings.min_probability,
         probability_type=settings.probability_type,
         all_probabilities=settings.all_probabilities,

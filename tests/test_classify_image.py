@@ -139,8 +139,7 @@ def run(place, folder, *flags, image=None, **options):
 
 def expected_labels(pixels, stride):
     """The brightness classes window by window, in numpy."""
-    training = pixels[:64, 40:104].mean(axis=(0, 1))  # stands for nodata within a window
-    filled = np.where(pixels > 0, pixels, np.rint(training))
+    filled = mapping.without_nodata(pixels, pixels[..., 0] > 0)
     padded = np.pad(filled, ((100, 100), (100, 100), (0, 0)), "symmetric").mean(axis=2)
     nodata = np.pad(pixels[..., 0] == 0, 100, "symmetric")
     rows, columns = (-(-size // stride) for size in pixels.shape[:2])

@@ -170,17 +170,35 @@ def test_nodata_at_a_last_cell_goes_by_the_last_pixel(tmp_path):
     assert not (labels[:-1] == 255).any()
 
 
-def test_nodata_within_a_window_is_filled(tmp_path):
+@pytest.mark.parametrize("slope", [0, 1, 0.37])
+def test_nodata_within_a_window_is_filled(tmp_path, slope):
     scene = classes_scene()
-    valid = np.ones(scene.shape[:2], bool)
-    valid[:, 70:] = False
-    filled = np.where(valid[..., np.newaxis], scene, np.array([4, 5], np.uint16))
+    rows, columns = np.indices(scene.shape[:2])
+    valid = columns + slope * rows < 100
+    filled = mapping.without_nodata(scene, valid)
     expected = classify(filled, tmp_path / "a", valid=valid, probability_type="float32")
     for block_size in (40, 1000):
-        options = {"fill": [3.9, 5.2], "block_size": block_size, "probability_type": "float32"}
+        options = {"block_size": block_size, "probability_type": "float32", "mirror_nodata": True}
         result = classify(scene, tmp_path / "b", valid=valid, **options)
         assert np.array_equal(result.labels, expected.labels)
         assert np.array_equal(result.probability, expected.probability)
+
+
+def test_nodata_is_replaced_by_a_reflection():
+    pixels = np.arange(40, dtype=np.uint16).reshape(4, 10, 1)
+    valid = np.ones((4, 10), bool)
+    valid[:, 6:9] = False
+    filled = mapping.without_nodata(pixels, valid)
+    # The pixels 6 and 7 see 5 as the nearest, 8 sees 9, whose reflection lies beyond.
+    expected = pixels[:, [0, 1, 2, 3, 4, 5, 4, 3, 9, 9]].copy()
+    assert (
+        filled[:, [0, 1, 2, 3, 4, 5, 6, 8, 9]] == expected[:, [0, 1, 2, 3, 4, 5, 6, 8, 9]]
+    ).all()
+    assert set(filled[0, 7]) <= {3, 9}  # as near to either side
+    assert pixels[0, 6] == 6  # a copy
+    corner = np.zeros((4, 10), bool)
+    corner[0, 0] = True
+    assert (mapping.without_nodata(pixels, corner) == 0).all()
 
 
 def test_windows_of_nodata_are_not_classified(tmp_path):
