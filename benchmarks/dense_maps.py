@@ -28,6 +28,7 @@ from landuse import command_line
 
 NETWORKS = ["DenseNet201", "VGG16"]  # and ResNet50
 BANDS = [3, 13]  # of the image; each is measured
+DENSE_LAYERS = True  # False: without those that VGG16 has between pooling and probabilities
 SIZE = 512  # pixels, rows and columns of the image
 STRIDE = 8  # pixels from one window to the next; 8, 16 or 32
 ENGINE = "keras"  # or openvino
@@ -65,7 +66,7 @@ def measure(name, bands):
     """Seconds by the clock and of the processors: of the image, and of a batch of patches."""
     from landuse import engines
 
-    model = measuring.random_classifier(name, bands)
+    model = measuring.random_classifier(name, bands, DENSE_LAYERS)
     shapes = {"dense": (1, SIZE, SIZE, bands), "patches": (BATCH_SIZE, 64, 64, bands)}
     rng = np.random.default_rng(0)
     actions = {}

@@ -5,6 +5,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,17 @@ def _processor() -> str:
     return next(named, platform.machine())
 
 
-def random_classifier(name: str, bands: int) -> Any:
-    """Make a classifier of ten classes with random weights, as steps 03 and 05 do."""
+def random_classifier(name: str, bands: int, dense_layers: bool = True) -> Any:
+    """Make a classifier of ten classes with random weights, as steps 03 and 05 do.
+
+    Without its dense layers, it goes from the pooling to the probabilities.
+    """
     import keras
 
     from landuse import networks
 
+    if not dense_layers:
+        networks.NETWORKS[name] = replace(networks.network(name), top=())
     keras.utils.set_random_seed(0)
     names = [f"band {number}" for number in range(bands)]
     middle = 128.0 if bands == 3 else 2000.0
