@@ -38,7 +38,7 @@ PATH_TO_DATA = "data"  # the data set gets its own folder in here
 
 # The sample
 SAMPLE_PATCHES_PER_CLASS = 200  # patches of each of the ten classes
-SAMPLE_SCENE_SIZE = 640  # px, rows and columns of the scene
+SAMPLE_SCENE_SIZE = 640  # px (640 or more), rows and columns of the scene
 SEED = 42  # the same seed gives the same sample
 
 # EuroSAT

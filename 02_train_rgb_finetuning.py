@@ -1,6 +1,7 @@
 """Step 2: fine-tune a network that learned on other pictures, on RGB patches.
 
-Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs;
+Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs
+         (of multispectral GeoTIFFs, red, green and blue are used);
          the weights to begin with: of ImageNet, or of a model that a training step wrote
 Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/;
          report.md, report.json and pictures: how well it does on the test part, or without

@@ -1,6 +1,7 @@
 """Step 3: train a network on RGB patches, from the first weight on.
 
-Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs;
+Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs
+         (of multispectral GeoTIFFs, red, green and blue are used);
          its statistics.json, if statistics.py made one, else the patches are measured
 Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/;
          report.md, report.json and pictures: how well it does on the test part, or without

@@ -67,7 +67,7 @@ def main() -> None:
             part=PART or name_of_part(PATH_TO_IMAGES),
             patches=patches,
             band_names=record["band_names"],
-            title=f"{record['network']} on {Path(PATH_TO_IMAGES).resolve().name}",
+            title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}",
             seed=SEED,
         )
     print_summary(report)

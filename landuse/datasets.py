@@ -852,6 +852,9 @@ def _check_faults(faults: Sequence[str], count: int, skip_bad: bool) -> None:
     if not faults:
         return
     named = "; ".join(faults)
+    reasons = {fault.partition(": ")[2] for fault in faults}
+    if len(faults) > 1 and len(reasons) == 1:
+        named = f"{faults[0]} (the others likewise)"
     if not skip_bad:
         raise ValueError(
             f"{len(faults)} of {count} patches cannot be used: {named}; replace them, or set "

@@ -653,9 +653,14 @@ def _check_folder(folder: Path, settings: dict[str, int]) -> None:
     if (folder / SAMPLE_MARKER).is_file():
         found = files.read_json(folder / SAMPLE_MARKER)
         if found != settings:
+            differ = [
+                f"{name} was {found.get(name)}, is {value}"
+                for name, value in settings.items()
+                if found.get(name) != value
+            ]
             raise FileExistsError(
-                f"{folder} holds a sample with the settings {found}, asked for is {settings}; "
-                "choose another folder, or delete that sample"
+                f"{folder} holds a sample with other settings: {'; '.join(differ)}. Choose another "
+                "folder, or delete that sample"
             )
         return
     for name in SAMPLE_PARTS:

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import image_functions
-from landuse import datasets, engines, files, mapping, maps, rasters, scenes, views
+from landuse import datasets, engines, files, mapping, maps, model_files, rasters, scenes, views
 
 if TYPE_CHECKING:
     import keras
 
 SUFFIXES = (".tif", ".tiff")  # of maps
-LITTLE = 0.1  # of the way from guessing to always right: so far a model has learned nothing
 FURTHER = {  # by setting: what it writes beside the labels, and the ending of that
     "QUICKLOOK": ("picture", ".png"),
     "HTML": ("page", ".html"),
@@ -90,7 +88,8 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
     for image in images:
         if not image.exists():
             raise FileNotFoundError(
-                f"PATH_TO_IMAGE: {image} does not exist (step 00 makes the scene of the sample)"
+                f"PATH_TO_IMAGE: {image} does not exist"
+                + (" (step 00 makes the scene of the sample)" if "sample" in image.parts else "")
             )
     if not images:
         raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
@@ -263,6 +262,8 @@ def plan_map(
     )
     check_outputs(plan, others)
     stack.enter_context(files.lock(plan.label, "writing the map"))
+    if plan.label.exists():
+        print(f"  {plan.label} exists; the new map will replace it")
     warnings = [*check_model(record, image), *scenes.check_against_model(scene, record)]
     warn(scene, warnings, settings.strict)
     return plan
@@ -343,21 +344,8 @@ def check_model(record: dict[str, Any], image: Path) -> list[str]:
             "the model has learned from the built-in sample, a made landscape, and says nothing "
             "about real land: give a model that was trained on real patches"
         )
-    accuracy, chance = validation_accuracy(record), 1 / len(record["class_names"])
-    if accuracy - chance < LITTLE * (1 - chance):
-        warnings.append(
-            f"the model's validation accuracy is {100 * accuracy:.1f} %, and guessing among its "
-            f"{len(record['class_names'])} classes gives {100 * chance:.1f} %: train it longer, or "
-            "give another model"
-        )
-    return warnings
-
-
-def validation_accuracy(record: dict[str, Any]) -> float:
-    """Give what a model's record says, NaN where it says nothing."""
-    results = record.get("results")
-    accuracy = results.get("validation_accuracy") if isinstance(results, dict) else None
-    return accuracy if isinstance(accuracy, float) else math.nan
+    doubt = model_files.doubt(record)
+    return [*warnings, doubt] if doubt else warnings
 
 
 def warn(scene: scenes.Scene, warnings: Sequence[str], strict: bool) -> None:
@@ -545,7 +533,10 @@ def mention_older_files(plan: Plan) -> None:
     for name, (_, ending) in FURTHER.items():
         path = plan.beside(ending)
         if not plan.wants(name) and path.exists():
-            print(f"  {path} is of an earlier map, not of this one: set {name} = True to renew it")
+            print(
+                f"  {path} is of an earlier map, not of this one: set {name} = True "
+                f"(--{name.lower()}) to renew it"
+            )
 
 
 def with_all_classes(

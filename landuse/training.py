@@ -210,7 +210,7 @@ def read_data(
     units = statistics["units"]
     if units == "DN" and band_names == list(image_functions.BANDS_RGB):
         used = ", ".join(band_names)
-        print(f"{path_to_split} has multispectral patches: {used} of them are used")
+        print(f"note: {path_to_split} has multispectral patches; only {used} of them are used")
     sample = datasets.is_split_of_sample(path_to_split)
     return Data(train, validation, class_names, band_names, units, statistics, test, sample)
 
@@ -236,7 +236,7 @@ def _check_batch_size(batch_size: int, count: int, path_to_split: str) -> None:
     if count < batch_size:
         raise ValueError(
             f"BATCH_SIZE = {batch_size}, but {path_to_split} has only {count} images to train "
-            f"with: set BATCH_SIZE to {max(1, count // 4)} or less"
+            f"with: set BATCH_SIZE to {count} or less ({max(1, count // 4)} is a good choice)"
         )
 
 
@@ -783,23 +783,15 @@ class Run:
             title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
         )
         record["results"] |= _figures(report)
+        share = np.bincount(images.labels).max() / len(images.labels)
+        record["results"]["most_frequent_class"] = float(share)
         if mosaic > 1:
             alone = predict(model, data, part, batch_size).argmax(axis=1) == images.labels
             record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
         model_files.save(model, record, self.model_path)
         print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
-        _warn_of_guessing(report["accuracy"]["low"], images.labels)
-
-
-def _warn_of_guessing(accuracy: float, labels: np.ndarray) -> None:
-    """Say so when a network may be no better than one that always names the same class."""
-    guessing = np.bincount(labels).max() / len(labels)
-    if accuracy <= guessing:
-        print(
-            f"warning: always naming the most frequent class gives {100 * guessing:.1f} %, so this "
-            "network has learned little or nothing: train it for more EPOCHS or on more images, "
-            "and do not trust its maps"
-        )
+        if model_files.doubt(record):
+            print(f"warning: {model_files.doubt(record)}")
 
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Transfer learning
 #
-# A network that has learned one thing learns the next one faster. This notebook runs step 2,
+# A network that has learned much learns the next thing faster. This notebook runs step 2,
 # [`02_train_rgb_finetuning.py`](../02_train_rgb_finetuning.py): it takes a network with what it has
 # learned, puts a new top on it, and goes on with few patches of *new* classes. We
 #

@@ -40,28 +40,26 @@ def test_probabilities_go_beside_the_labels(label, probability):
     assert scene_maps.Settings.of(constants).probability_template == "other.tif"
 
 
+def test_a_model_that_guesses_is_told():
+    results = {"accuracy": {"value": 0.7, "low": 0.6}, "most_frequent_class": 0.65}
+    (warning,) = scene_maps.check_model({"results": results}, Path("scene.tif"))
+    assert "may be guessing: it is right in 70.0 %" in warning
+    assert "would be in 65.0 %" in warning
+
+
 @pytest.mark.parametrize(
-    ("classes", "accuracy", "warned"),
+    "results",
     [
-        (10, 0.1, True),
-        (10, 0.18, True),
-        (10, 0.2, False),
-        (2, 0.5, True),
-        (2, 0.6, False),
-        (3, 0.0, True),
-        (1, 1.0, False),
-        (10, None, False),
-        (10, float("nan"), False),
+        {"accuracy": {"value": 0.7, "low": 0.66}, "most_frequent_class": 0.65},
+        {"accuracy": {"value": 0.7}, "most_frequent_class": 0.65},
+        {"accuracy": 0.1, "most_frequent_class": 0.65},
+        {"accuracy": {"value": 0.7, "low": 0.6}},
+        {},
+        None,
     ],
 )
-def test_a_model_that_guesses_is_told(classes, accuracy, warned):
-    record = {"class_names": list("abcdefghij")[:classes]}
-    if accuracy is not None:
-        record["results"] = {"validation_accuracy": accuracy}
-    warnings = scene_maps.check_model(record, Path("scene.tif"))
-    assert len(warnings) == warned
-    if warned:
-        assert f"{100 * accuracy:.1f} %, and guessing among its {classes} classes" in warnings[0]
+def test_a_model_that_is_good_or_tells_nothing_is_not_doubted(results):
+    assert scene_maps.check_model({"results": results}, Path("scene.tif")) == []
 
 
 FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}
