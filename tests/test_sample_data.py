@@ -167,7 +167,7 @@ def test_a_sample_that_is_there_is_kept(sample):
 
 def test_other_settings_are_refused_and_nothing_is_lost(sample):
     before = modification_times(sample)
-    with pytest.raises(FileExistsError, match=r"'seed': 7.*'seed': 8.*choose another folder"):
+    with pytest.raises(FileExistsError, match=r"seed was 7, is 8. Choose another folder"):
         write_sample(sample, PER_CLASS, seed=8)
     assert modification_times(sample) == before
 
