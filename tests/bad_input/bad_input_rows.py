@@ -237,7 +237,7 @@ ROWS = [
         TRAIN_MS,
         "larger batch than images",
         "--batch-size 64",
-        "BATCH_SIZE = 64, but split_ms has only 8 images to train with: set BATCH_SIZE to 8 or less",
+        "BATCH_SIZE = 64, but split_ms has only 8 images to train with: set BATCH_SIZE to 8",
         may_appear=("run*", CACHE),
     ),
     _train(
