@@ -53,7 +53,7 @@ PATIENCE = 10  # end a phase after so many epochs without a better validation ac
 
 # Dense maps: many times faster, but only with a network that learned to see patches among others
 MOSAIC_EPOCHS = 0  # 3: so many more passes at the end, on mosaics of patches
-MOSAIC = 4  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
+MOSAIC = 8  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
 
 # Machine
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
