@@ -79,6 +79,7 @@ def main() -> None:
                 plans.append(scene_maps.plan_map(image, record, settings, stack, plans))
 
         # Step 2: the trained network
+        print(f"model: {PATH_TO_MODEL}", flush=True)
         model = model_files.load(PATH_TO_MODEL)[0] if plans else None
         for plan in plans:
             with outcomes.attempt(plan.image):
