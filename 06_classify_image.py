@@ -79,8 +79,9 @@ def main() -> None:
                 plans.append(scene_maps.plan_map(image, record, settings, stack, plans))
 
         # Step 2: the trained network
-        print(f"model: {PATH_TO_MODEL}", flush=True)
-        model = model_files.load(PATH_TO_MODEL)[0] if plans else None
+        if plans:
+            print(f"model: {PATH_TO_MODEL}", flush=True)
+            model = model_files.load(PATH_TO_MODEL)[0]
         for plan in plans:
             with outcomes.attempt(plan.image):
                 network = scene_maps.network_for(plan, model)

@@ -790,8 +790,8 @@ class Run:
             record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
         model_files.save(model, record, self.model_path)
         print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
-        if model_files.doubt(record):
-            print(f"warning: {model_files.doubt(record)}")
+        if doubt := model_files.doubt(record):
+            print(f"warning: {doubt}")
 
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
