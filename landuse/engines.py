@@ -65,6 +65,10 @@ def device_names() -> list[str]:
     return accelerators or names
 
 
+def _gpu_names() -> list[str]:
+    return [name for name in device_names() if not name.lower().startswith("cpu")]
+
+
 def backend() -> str:
     """Give the name of the package that Keras computes with."""
     import keras
@@ -77,8 +81,7 @@ def describe_device(engine: str) -> str:
     processor = f"processor with {os.cpu_count()} cores"
     if engine == "openvino":
         return f"{processor}, OpenVINO"
-    gpus = [name for name in device_names() if not name.lower().startswith("cpu")]
-    return f"{', '.join(gpus) or processor}, Keras on {backend()}"
+    return f"{', '.join(_gpu_names()) or processor}, Keras on {backend()}"
 
 
 def _processor_has_bfloat16() -> bool:
@@ -132,11 +135,20 @@ def make_predict(
     check_option("PRECISION", precision, ("float32", "bfloat16"))
     if engine == "openvino":
         return _openvino_predict(model, shape, precision, dense_stride)
+    from landuse import folding
+
     network = _with_dense_form(with_precision(model, precision), dense_stride)
+    network = folding.fold_batch_normalization(network, by_depthwise=_has_onednn())
     # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
     # DenseNet201 then takes minutes.
     network.compile(jit_compile="auto")
     return lambda pixels: np.asarray(network.predict_on_batch(pixels), np.float32)
+
+
+def _has_onednn() -> bool:
+    # Elsewhere (JAX, GPUs) several passes over the maps become one anyway, and depthwise
+    # convolutions are slow.
+    return backend() == "tensorflow" and not _gpu_names()
 
 
 def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Model:

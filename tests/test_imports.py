@@ -21,6 +21,7 @@ LAYERS = (
     "products",
     "scenes",
     "single_patches",
+    "folding",
     "engines",
     "mapping",
     "maps",
