@@ -55,7 +55,7 @@ METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model tra
 ENGINE: Literal["keras", "openvino"] = "keras"  # openvino: pip install openvino
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
-BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024, dense 2048
+BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024, dense 1536
 
 
 def main() -> None:
