@@ -4,8 +4,9 @@ Nothing is trained. Right are the classes of the folders, which must be classes 
 
 Reads    PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
          PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
-Writes   PATH_TO_REPORT/report.md and report.json: accuracy, balanced accuracy, F1, kappa,
-         precision and recall of each class with 95 % intervals, and the calibration error;
+Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ or so):
+         report.md and report.json: accuracy, balanced accuracy, F1, kappa, precision and recall
+         of each class with 95 % intervals, and the calibration error;
          confusion_matrix.png, reliability.png, worst_confusions.png
 Run      python 07_evaluate_model.py --path-to-images data/sample/split_MS/validation
 """
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # Paths
 PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
 PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
-PATH_TO_REPORT = "runs/evaluation"  # folder for the report
+PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 
 # What the report says
@@ -47,8 +48,10 @@ def main() -> None:
 
     from landuse import reports
 
-    reports.make_folder(PATH_TO_REPORT)
-    with files.lock(PATH_TO_REPORT, "writing the report"):
+    part = PART or name_of_part(PATH_TO_IMAGES)
+    folder = PATH_TO_REPORT or Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
+    reports.make_folder(folder)
+    with files.lock(folder, "writing the report"):
         everything = [image for members in images.values() for image in members]
         patches, paths = datasets.open_good_patches(
             everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
@@ -59,19 +62,19 @@ def main() -> None:
         probabilities = predict_patches(model, patches, record["units"], BATCH_SIZE)
         labels = np.array([record["class_names"].index(path.parent.name) for path in paths])
         report = reports.write_report(
-            PATH_TO_REPORT,
+            folder,
             probabilities,
             labels,
             record["class_names"],
             files=paths,
-            part=PART or name_of_part(PATH_TO_IMAGES),
+            part=part,
             patches=patches,
             band_names=record["band_names"],
             title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}",
             seed=SEED,
         )
     print_summary(report)
-    print(f"report: {Path(PATH_TO_REPORT) / 'report.md'}")
+    print(f"report: {Path(folder) / 'report.md'}")
 
 
 def check_classes(images: Mapping[str, Sequence[Path]], class_names: Sequence[str]) -> None:

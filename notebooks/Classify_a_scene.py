@@ -182,7 +182,7 @@ panels[1].spines[["top", "right"]].set_visible(False)
 # %%
 with open(f"{PATH_TO_MAPS}/notebook_{scene.name}_areas.csv", newline="") as file:
     for row in csv.reader(file):
-        print("".join(f"{value:>24}" for value in row))
+        print("  ".join(f"{value:>22}" for value in row))
 
 # %% [markdown]
 # ## Is it right?

@@ -101,13 +101,12 @@ def test_the_report_of_multispectral_patches(models, tmp_path, monkeypatch, caps
     settings = {
         "PATH_TO_MODEL": str(models / f"{model}.keras"),
         "PATH_TO_IMAGES": str(images),
-        "PATH_TO_REPORT": str(tmp_path / "report"),
         "BATCH_SIZE": 3,
     }
     for name, value in settings.items():
         monkeypatch.setattr(step, name, value)
     step.main()
-    check_report(tmp_path / "report", capsys.readouterr().out)
+    check_report(models / "evaluation_test", capsys.readouterr().out)  # beside the model
 
 
 def error_of(done):

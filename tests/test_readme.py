@@ -119,7 +119,8 @@ def test_unmarked_commands_run_in_their_order(tmp_path):
         if script not in SLOW:
             run_small(script, flags, tmp_path)
     assert (tmp_path / "maps" / "scene.png").is_file()
-    assert (tmp_path / "runs" / "evaluation" / "report.md").is_file()
+    run = tmp_path / "runs" / "05_train_ms_from_scratch_DenseNet201"
+    assert (run / "evaluation_validation" / "report.md").is_file()
 
 
 @pytest.mark.slow
