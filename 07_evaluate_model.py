@@ -49,8 +49,8 @@ def main() -> None:
     from landuse import reports
 
     part = PART or name_of_part(PATH_TO_IMAGES)
-    folder = PATH_TO_REPORT or Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
-    reports.make_folder(folder)
+    beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
+    folder = reports.make_folder(PATH_TO_REPORT or beside)
     with files.lock(folder, "writing the report"):
         everything = [image for members in images.values() for image in members]
         patches, paths = datasets.open_good_patches(
@@ -74,7 +74,7 @@ def main() -> None:
             seed=SEED,
         )
     print_summary(report)
-    print(f"report: {Path(folder) / 'report.md'}")
+    print(f"report: {folder / 'report.md'}")
 
 
 def check_classes(images: Mapping[str, Sequence[Path]], class_names: Sequence[str]) -> None:

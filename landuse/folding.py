@@ -20,7 +20,8 @@ def fold_batch_normalization(model: keras.Model, by_depthwise: bool) -> keras.Mo
     Parameters
     ----------
     model : keras.Model
-        Functional, with functional models nested in it; it is not changed.
+        Functional, with functional models nested in it; it is not changed. Sequential ones in it
+        (ConvNeXt has some) stay as they are.
     by_depthwise : bool
         Let a depthwise convolution stand in for a BatchNormalization that follows no convolution.
         If not, it stays.
@@ -33,7 +34,7 @@ def fold_batch_normalization(model: keras.Model, by_depthwise: bool) -> keras.Mo
     convolutions: dict[int, tuple[Any, Any]] = {}  # output's id -> the convolution, its input
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential):
             return fold_batch_normalization(layer, by_depthwise)(*args, **kwargs)
         if _is_affine(layer):
             before = convolutions.get(id(args[0]))

@@ -83,6 +83,16 @@ def test_precision_stays(model):
     assert {layer.compute_dtype for layer in stand_ins} == {"bfloat16"}
 
 
+def test_sequential_parts_stay(patches):
+    pixels = keras.Input((64, 64, 3))
+    stem = keras.Sequential([layers.Conv2D(4, 4, strides=4), layers.BatchNormalization()])
+    model = learned(keras.Model(pixels, layers.Conv2D(2, 3)(stem(pixels))))
+    folded = folding.fold_batch_normalization(model, by_depthwise=True)
+    expected, found = (np.asarray(m.predict_on_batch(patches)) for m in (model, folded))
+    assert np.abs(expected).max() > 0
+    assert np.array_equal(found, expected)
+
+
 def test_dense_form_can_be_folded(model, patches):
     network = dense.dense_network(model, 16)
     scene = np.concatenate(list(patches))[np.newaxis]
