@@ -119,8 +119,8 @@ def make_predict(
         Shape of every input, (batch, rows, columns, bands).
     engine : {"keras", "openvino"}
     precision : {"float32", "bfloat16"}
-        Of the base network. Normalisation (bfloat16 takes DN 1354 and 1355 for one value) and,
-        with Keras, softmax are float32 always.
+        Of the base network and the dense layers behind it. Normalisation (bfloat16 takes DN 1354
+        and 1355 for one value) and, with Keras, the probabilities are float32 always.
     dense_stride : int, optional
         Predict the windows at this stride of larger images, by the dense network.
 
@@ -163,9 +163,10 @@ def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Mode
 
 
 def with_precision(model: keras.Model, precision: str) -> keras.Model:
-    """Give a model of the same weights whose base network computes in a precision.
+    """Give a model of the same weights whose base network and top compute in a precision.
 
-    Everything before and behind the base network is float32, whatever it was trained in.
+    What stands before the base network, the mean over its features and the probabilities are
+    float32, whatever the model was trained in.
     """
     import keras
 
@@ -173,7 +174,8 @@ def with_precision(model: keras.Model, precision: str) -> keras.Model:
     copy.set_weights(model.get_weights())
     for layer in [copy, *copy.layers]:
         layer.dtype_policy = "float32"
-    for layer in _base_layers(copy):
+    hidden = [layer for layer in copy.layers[:-1] if isinstance(layer, keras.layers.Dense)]
+    for layer in _base_layers(copy) + hidden:
         layer.dtype_policy = "float32" if precision == "float32" else f"mixed_{precision}"
     return copy
 

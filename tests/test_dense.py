@@ -179,6 +179,14 @@ def test_the_dense_network_leaves_the_model_alone():
     assert len(model.get_layer("densenet_like")._inbound_nodes) == nodes
 
 
+def test_dense_layers_become_convolutions():
+    model = make_classifier(vgg_like)
+    dense_model = dense.dense_network(model, 8)
+    kinds = [type(layer) for layer in dense_model.layers[2].layers]
+    assert kinds[-3:] == [layers.Conv2D, layers.Dropout, layers.Conv2D]
+    assert [weight.path for weight in dense_model.weights] == [w.path for w in model.weights]
+
+
 def test_the_dense_network_can_be_saved(tmp_path):
     dense_model = dense.dense_network(make_classifier(resnet_like), 8)
     dense_model.save(tmp_path / "dense.keras")

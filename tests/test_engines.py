@@ -21,7 +21,8 @@ def nested_model(policy):
             pixels
         )
         pooled = layers.GlobalAveragePooling2D()(base(scaled))
-        top = layers.Dense(3, activation="softmax", dtype="float32")(pooled)
+        hidden = layers.Dense(8, activation="relu", name="hidden")(pooled)
+        top = layers.Dense(3, activation="softmax", dtype="float32")(hidden)
         return keras.Model(pixels, top)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -38,7 +39,7 @@ def nested_model(policy):
         ("openvino", "mixed_bfloat16", "float32"),
     ],
 )
-def test_precision_is_that_of_the_base_network_only(engine, trained_in, precision):
+def test_precision_is_that_of_the_base_network_and_the_top(engine, trained_in, precision):
     if engine == "openvino":
         pytest.importorskip("openvino")
     model = nested_model(trained_in)
@@ -61,6 +62,14 @@ def test_model_is_not_changed_by_its_precision():
     engines.with_precision(model, "bfloat16")
     inner = next(layer for layer in model.layers if layer.name == "Base")
     assert {layer.compute_dtype for layer in inner.layers} == {"float32"}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_normalisation_pooling_and_probabilities_are_float32(precision):
+    model = engines.with_precision(nested_model("mixed_bfloat16"), precision)
+    _, scaled, base, pooled, hidden, top = model.layers
+    assert {layer.compute_dtype for layer in (scaled, pooled, top)} == {"float32"}
+    assert {layer.compute_dtype for layer in (*base.layers[1:], hidden)} == {precision}
 
 
 def test_duration_in_words():
