@@ -243,6 +243,25 @@ def test_rare_classes_weigh_more():
     assert math.isclose(weights.mean(), 1, rel_tol=1e-6)
 
 
+def test_the_first_step_is_traced_once():
+    calls = []
+
+    class Counting(keras.Model):
+        def train_step(self, *arguments, **options):
+            calls.append(arguments)
+            return super().train_step(*arguments, **options)
+
+    pixels = keras.Input((2, 2, 3))
+    model = Counting(pixels, keras.layers.Dense(4, activation="softmax")(pixels))
+    optimizer = training.make_optimizer("AdamW", 1e-3, 0.1, 1.0, average_weights=True)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    training.make_variables(model)
+    labels = np.eye(4, dtype=np.float32)[np.zeros((8, 2, 2), int)]
+    model.fit(np.ones((8, 2, 2, 3), np.float32), labels, batch_size=2, verbose=0)
+    assert len(calls) == 1
+    assert int(model.optimizer.iterations) == 4
+
+
 def test_fewer_images_than_a_batch(monkeypatch):
     def four_images(path, part, bands, skip_bad=False):
         return np.zeros((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
