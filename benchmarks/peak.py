@@ -1,11 +1,13 @@
 """What the hardware allows: the share of its peak that networks reach.
 
-The peak is that of a large matrix product, measured in the same run and the same precision. The
-multiplications of a network are those of its convolutions and dense layers, the zeros around its
-maps included; a multiplication and its addition are two operations. A training step counts three
-times the way forward: two more for the gradients of maps and weights. What BatchNormalization,
-activations and poolings cost is not counted, so networks with many of them stay further below.
-Libraries that convolve with fewer multiplications (Winograd) may come out above.
+The peak is that of a large matrix product or of one large convolution, whichever is faster, in the
+same run and the same precision: processors with units for bfloat16 multiply matrices faster than
+memory brings them, and convolutions use each value more often. The multiplications of a network
+are those of its convolutions and dense layers, the zeros around its maps included; a
+multiplication and its addition are two operations. A training step counts three times the way
+forward: two more for the gradients of maps and weights. What BatchNormalization, activations and
+poolings cost is not counted, so networks with many of them stay further below. Libraries that
+convolve with fewer multiplications (Winograd) may come out above.
 
 `per window` tells what a dense map saves: all windows inside the block are counted.
 
@@ -32,11 +34,14 @@ BANDS = 3  # or 13
 
 # Work
 MATRIX_SIZE = 4096  # rows and columns of the matrices
+MAP_SIZE = 128  # rows and columns of the map that is convolved, with 512 channels
 BATCH_SIZE = 64  # windows in one call, images of a training step
 SIZE = 1024  # pixels, side of a dense block
 STRIDE = 8  # pixels from one window of it to the next; 8, 16 or 32
 TRAINING = True  # measure the training step too
 ROUNDS = 3  # turns of each, the best counts
+
+_CHANNELS = 512  # of the map that is convolved
 
 
 def main() -> None:
@@ -47,7 +52,7 @@ def main() -> None:
         "precision",
         "multiplications per window, million",
         "operations a second, billion",
-        "share of the matrix product",
+        "share of the peak",
         "the same in processor time",
         text=2,
     )
@@ -57,16 +62,21 @@ def main() -> None:
 
 
 def print_rows_of(name, precision):
-    actions = {"matrix product": matrix_product(precision)}
-    counts, windows = {"matrix product": MATRIX_SIZE**3}, {}
+    actions, counts, windows = {}, {}, {}
+    for yardstick in (matrix_product, convolution):
+        kind = yardstick.__name__.replace("_", " ")
+        actions[kind], counts[kind] = yardstick(precision)
+        actions[kind]()
+    yardsticks = list(actions)
     for part in (patch_path, dense_path, *([training_step] if TRAINING else [])):
         kind = f"{name}, {part.__name__.replace('_', ' ')}"
         actions[kind], counts[kind], windows[kind] = part(name, precision)
         actions[kind]()
     seconds = measuring.take_turns(actions, ROUNDS)
     rates = {kind: 2 * counts[kind] / seconds[kind] for kind in actions}
+    peak = np.max([rates[kind] for kind in yardsticks], axis=0)
     for kind in actions:
-        shares = rates[kind] / rates["matrix product"]
+        shares = rates[kind] / peak
         measuring.print_row(
             kind,
             precision,
@@ -77,7 +87,7 @@ def print_rows_of(name, precision):
 
 
 def matrix_product(precision):
-    """Make a function that multiplies two matrices and waits for the product."""
+    """Prepare the product of two matrices: what to call, its multiplications."""
     from keras import ops
 
     rng = np.random.default_rng(0)
@@ -87,8 +97,23 @@ def matrix_product(precision):
     def multiply():
         return ops.convert_to_numpy(ops.cast(ops.matmul(one, other)[0, 0], "float32"))
 
-    multiply()
-    return multiply
+    return multiply, MATRIX_SIZE**3
+
+
+def convolution(precision):
+    """Prepare a convolution of 3 x 3 over a large map: what to call, its multiplications."""
+    import keras
+
+    layer = keras.layers.Conv2D(_CHANNELS, 3, padding="same", dtype=precision)
+    pixels = keras.Input((MAP_SIZE, MAP_SIZE, _CHANNELS), batch_size=1, dtype=precision)
+    model = keras.Model(pixels, layer(pixels)[:, :1, :1, :1])
+    model.compile(jit_compile="auto")
+    shape = (1, MAP_SIZE, MAP_SIZE, _CHANNELS)
+    values = np.random.default_rng(0).standard_normal(shape, np.float32)
+    maps = keras.ops.cast(values, precision)
+
+    count = (3 * MAP_SIZE * _CHANNELS) ** 2
+    return lambda: model.predict_on_batch(maps), count
 
 
 def patch_path(name, precision):
