@@ -99,7 +99,7 @@ def main() -> None:
 
         if mosaics:
             # One more step: see patches among neighbours, for dense maps
-            run.fit_mosaics(mosaics, model, data, rate / 3, callbacks)
+            run.fit_mosaics(mosaics, model, data, rate / 3 if EPOCHS else rate, callbacks)
         run.finish(data, BATCH_SIZE, reports.write_report)
 
 
