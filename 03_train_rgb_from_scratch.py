@@ -46,7 +46,7 @@ EMA = False  # validate and save a moving average of the weights
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 
 # Dense maps: many times faster, but only with a network that learned to see patches among others
-MOSAIC_EPOCHS = 0  # 3: so many more passes at the end, on mosaics of patches
+MOSAIC_EPOCHS = 0  # 10: so many more passes at the end, on mosaics of patches
 MOSAIC = 8  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
 
 # Machine
