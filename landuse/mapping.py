@@ -44,7 +44,7 @@ PROBABILITY_TYPES = ("uint8", "float32")
 BLOCK_SIZE = 1024  # px
 # The margins of dense blocks are classified for nothing: by count 41 % of the pixels of a tile
 # at 1024 px, 29 % at 1536 px, 21 % at 2048 px. Larger blocks need more memory: a tile of 13 bands
-# took 5.3 GiB in all at 2048 px (DenseNet201, bfloat16).
+# took 3.9 GiB in all at 1536 px, 5.3 GiB at 2048 px (DenseNet201, bfloat16).
 DENSE_BLOCK_SIZE = 1536  # px
 MOST_WINDOWS_IN_A_BLOCK = 16_384  # what a killed run may lose: minutes, not hours, at stride 1
 STRIP_ROWS = 512  # px, read at once for a picture
