@@ -119,9 +119,9 @@ def print_rows_of(title, model, method, patches):
 
 def predict_functions(model, method, shape):
     """Make the function of each engine and precision; Keras in float32 comes first, always."""
-    from landuse import engines
+    from landuse import devices, engines
 
-    known = [engine for engine in ENGINES if engine == "keras" or engines.backend() == "tensorflow"]
+    known = [engine for engine in ENGINES if engine == "keras" or devices.backend() == "tensorflow"]
     kinds = [("keras", "float32")]
     kinds += [(engine, precision) for engine in known for precision in PRECISIONS]
     stride = STRIDE if method == "dense" else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from landuse import devices
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +41,7 @@ def check_option(name: str, value: Any, choices: Iterable[Any]) -> None:
 
 
 def resolve_precision(engine: str, precision: str) -> str:
-    """Turn "auto" into "bfloat16" where the hardware computes in it, else "float32".
+    """Turn "auto" into "bfloat16" where that is faster, else "float32".
 
     Raises
     ------
@@ -51,29 +52,11 @@ def resolve_precision(engine: str, precision: str) -> str:
     check_option("PRECISION", precision, PRECISIONS)
     if precision != "auto":
         return precision
-    on_gpu = engine == "keras" and any("gpu" in name.lower() for name in device_names())
-    capable = _gpu_has_bfloat16() if on_gpu else _processor_has_bfloat16()
-    return "bfloat16" if capable else "float32"
-
-
-def device_names() -> list[str]:
-    """Give the names of the devices that Keras computes on, such as "cpu:0" or "gpu:0"."""
-    import keras
-
-    names = keras.distribution.list_devices()
-    accelerators = [name for name in names if not name.lower().startswith("cpu")]
-    return accelerators or names
-
-
-def _gpu_names() -> list[str]:
-    return [name for name in device_names() if not name.lower().startswith("cpu")]
-
-
-def backend() -> str:
-    """Give the name of the package that Keras computes with."""
-    import keras
-
-    return keras.backend.backend()
+    if engine == "openvino":
+        fast = devices.processor_has_bfloat16()
+    else:
+        fast = devices.is_fast_in_bfloat16()
+    return "bfloat16" if fast else "float32"
 
 
 def describe_device(engine: str) -> str:
@@ -81,25 +64,7 @@ def describe_device(engine: str) -> str:
     processor = f"processor with {os.cpu_count()} cores"
     if engine == "openvino":
         return f"{processor}, OpenVINO"
-    return f"{', '.join(_gpu_names()) or processor}, Keras on {backend()}"
-
-
-def _processor_has_bfloat16() -> bool:
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return False
-    return bool(flags & {"avx512_bf16", "amx_bf16"})
-
-
-def _gpu_has_bfloat16() -> bool:
-    """Whether every GPU is of compute capability 8 (Ampere) or newer."""
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return min((float(line) for line in answer.stdout.split()), default=0.0) >= 8
+    return f"{', '.join(devices.gpus()) or processor}, Keras on {devices.backend()}"
 
 
 def make_predict(
@@ -148,7 +113,7 @@ def make_predict(
 def _has_onednn() -> bool:
     # Elsewhere (JAX, GPUs) several passes over the maps become one anyway, and depthwise
     # convolutions are slow.
-    return backend() == "tensorflow" and not _gpu_names()
+    return devices.backend() == "tensorflow" and not devices.gpus()
 
 
 def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Model:

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import image_functions
-from landuse import datasets, engines, files, mapping, maps, model_files, rasters, scenes, views
+from landuse import (
+    datasets,
+    devices,
+    engines,
+    files,
+    mapping,
+    maps,
+    model_files,
+    rasters,
+    scenes,
+    views,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -114,9 +125,9 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
-    if settings.engine == "openvino" and engines.backend() != "tensorflow":
+    if settings.engine == "openvino" and devices.backend() != "tensorflow":
         raise ValueError(
-            f"ENGINE = 'openvino' takes models from TensorFlow, not from {engines.backend()}: set "
+            f"ENGINE = 'openvino' takes models from TensorFlow, not from {devices.backend()}: set "
             "KERAS_BACKEND=tensorflow, or ENGINE = 'keras'"
         )
 
@@ -418,7 +429,7 @@ def _predict(*arguments: Any) -> engines.Predict:
 
 def describe(plan: Plan, method: str, precision: str) -> dict[str, Any]:
     """Give what the values of a map depend on, for its metadata and for continuing it."""
-    settings, backend = plan.settings, engines.backend()
+    settings, backend = plan.settings, devices.backend()
     openvino = settings.engine == "openvino"
     return {
         "model": Path(settings.path_to_model).name,

@@ -11,7 +11,6 @@ import importlib.util
 import json
 import math
 import platform
-import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ import keras
 import numpy as np
 
 import image_functions
-from landuse import datasets, dense, files, model_files
+from landuse import datasets, dense, devices, files, model_files
 
 ops = keras.ops
 
@@ -340,37 +339,17 @@ def set_precision(precision: str) -> str:
     return chosen
 
 
-def _gpus() -> list[str]:
-    # JAX raises where there is none.
-    with contextlib.suppress(RuntimeError):
-        return keras.distribution.list_devices("gpu")
-    return []
-
-
 def _best_precision() -> str:
-    if _gpus():
-        return "mixed_bfloat16" if _compute_capability() >= 8.0 else "mixed_float16"
-    with contextlib.suppress(OSError):
-        flags = Path("/proc/cpuinfo").read_text()
-        if "avx512_bf16" in flags or "amx_bf16" in flags:
-            return "mixed_bfloat16"
-    return "float32"
-
-
-def _compute_capability() -> float:
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        return min(float(line) for line in answer.stdout.split())
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 0.0
+    if devices.is_fast_in_bfloat16():
+        return "mixed_bfloat16"
+    return "mixed_float16" if devices.gpus() else "float32"
 
 
 def device() -> str:
     """Say what the training runs on, for people to read."""
-    gpus = _gpus()
+    gpus = devices.gpus()
     where = f"{len(gpus)} GPU" if gpus else f"{platform.machine()} processor"
-    return f"{where}, {keras.backend.backend()}, {keras.config.dtype_policy().name}"
+    return f"{where}, {devices.backend()}, {keras.config.dtype_policy().name}"
 
 
 # --- learning rates and optimizers ----------------------------------------------------------

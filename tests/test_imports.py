@@ -11,6 +11,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LAYERS = (
     "command_line",
     "files",
+    "devices",
     "datasets",
     "networks",
     "model_files",

@@ -1,0 +1,48 @@
+"""What Keras computes on here: a GPU or the processor, and whether bfloat16 makes it faster."""
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+
+def backend() -> str:
+    """Give the name of the package that Keras computes with."""
+    import keras
+
+    return keras.backend.backend()
+
+
+def gpus() -> list[str]:
+    """Give the names of the GPUs that Keras computes on, such as "gpu:0"."""
+    import keras
+
+    return [name for name in keras.distribution.list_devices() if "gpu" in name.lower()]
+
+
+def compute_capability() -> float:
+    """Give NVIDIA's compute capability of the oldest GPU, 0 where it is not known."""
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        return min(float(line) for line in answer.stdout.split())
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0.0
+
+
+def processor_has_bfloat16() -> bool:
+    """Tell whether the processor has instructions for bfloat16 (AVX512-BF16, AMX); Linux only."""
+    with contextlib.suppress(OSError):
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+        return bool(flags & {"avx512_bf16", "amx_bf16"})
+    return False
+
+
+def is_fast_in_bfloat16() -> bool:
+    """Tell whether Keras computes faster in bfloat16 than in float32 here.
+
+    GPUs do from compute capability 8 (Ampere) on, processors that have instructions for it do with
+    TensorFlow. JAX does not use these: it is as fast in either, or slower (benchmarks/README.md).
+    """
+    if gpus():
+        return compute_capability() >= 8
+    return processor_has_bfloat16() and backend() == "tensorflow"
