@@ -142,12 +142,13 @@ def training_step(name, precision):
     """Prepare a training step: what to call, its multiplications, its images."""
     import keras
 
-    from landuse import training
+    from landuse import fusing, training
 
     before = keras.config.dtype_policy()
     training.set_precision("float32" if precision == "float32" else f"mixed_{precision}")
     model = measuring.random_classifier(name, BANDS)
     keras.config.set_dtype_policy(before)
+    fusing.fuse_batch_normalization(model)
     optimizer = training.make_optimizer("AdamW", 1e-4, weight_decay=0.02, clip_norm=1.0)
     model.compile(optimizer, loss="categorical_crossentropy")
     batch = measuring.made_patches(BATCH_SIZE, BANDS)

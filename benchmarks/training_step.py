@@ -52,6 +52,7 @@ CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # keep a moving average of the weights
 WORKERS = 1  # threads that prepare the images
 MOSAIC = 1  # K: train on mosaics of K x K images
+FUSED = True  # False: batch normalisation as Keras computes it
 VARIABLES_AHEAD = True  # False: Keras makes those of the optimizer when it traces the first step
 SEED = 42  # of weights, order and augmentation
 
@@ -128,9 +129,11 @@ def made_data():
 
 def make_model(name, data):
     """Build and compile the network that a script trains from scratch."""
-    from landuse import dense, networks, training
+    from landuse import dense, fusing, networks, training
 
     model = measuring.random_classifier(name, BANDS)
+    if FUSED:
+        fusing.fuse_batch_normalization(model)
     model = dense.mosaic_model(model) if MOSAIC > 1 else model
     rate, steps = networks.network(name).learning_rate, data.steps(BATCH_SIZE)
     settings = command_line.constants(globals())

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 import image_functions
-from landuse import datasets, dense, devices, files, model_files
+from landuse import datasets, dense, devices, files, fusing, model_files
 
 ops = keras.ops
 
@@ -648,6 +648,7 @@ class Run:
         )
         if self.state.phase_epoch < epochs:
             saver = SaveState(self, keep or model, epochs)
+            fusing.fuse_batch_normalization(model)
             make_variables(model)
             model.fit(
                 train,

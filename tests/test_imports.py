@@ -14,6 +14,7 @@ LAYERS = (
     "devices",
     "datasets",
     "networks",
+    "fusing",
     "model_files",
     "dense",
     "training",
