@@ -39,6 +39,7 @@ BATCH_SIZE = 64  # windows in one call, images of a training step
 SIZE = 1024  # pixels, side of a dense block
 STRIDE = 8  # pixels from one window of it to the next; 8, 16 or 32
 TRAINING = True  # measure the training step too
+FUSED = True  # False: batch normalisation in training as Keras computes it
 ROUNDS = 3  # turns of each, the best counts
 
 _CHANNELS = 512  # of the map that is convolved
@@ -148,7 +149,8 @@ def training_step(name, precision):
     training.set_precision("float32" if precision == "float32" else f"mixed_{precision}")
     model = measuring.random_classifier(name, BANDS)
     keras.config.set_dtype_policy(before)
-    fusing.fuse_batch_normalization(model)
+    if FUSED:
+        fusing.fuse_batch_normalization(model)
     optimizer = training.make_optimizer("AdamW", 1e-4, weight_decay=0.02, clip_norm=1.0)
     model.compile(optimizer, loss="categorical_crossentropy")
     batch = measuring.made_patches(BATCH_SIZE, BANDS)
