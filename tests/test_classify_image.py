@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from image_functions import BANDS_MS, pooled_statistics
-from landuse import engines, files, mapping, model_files, rasters
+from landuse import devices, files, mapping, model_files, rasters
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "06_classify_image.py"
@@ -468,7 +468,7 @@ def test_openvino_missing(set_up, monkeypatch):
 
 def test_openvino_takes_models_of_tensorflow_only(set_up, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "is there")
-    monkeypatch.setattr(engines, "backend", lambda: "jax")
+    monkeypatch.setattr(devices, "backend", lambda: "jax")
     set_up(ENGINE="openvino")
     with pytest.raises(ValueError, match="from TensorFlow, not from jax: set KERAS_BACKEND=tens"):
         step.main()
