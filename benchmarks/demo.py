@@ -30,7 +30,7 @@ SEED = 42  # of the sample, the split and the training
 
 # Training (step 05)
 NETWORK = "DenseNet201"  # or VGG16
-EPOCHS = 7  # passes over the training patches
+EPOCHS = 10  # passes over the training patches
 TRAINING_FLAGS = ""  # further flags of step 05, as in "--batch-size 32 --symmetries"
 
 # Map (step 06)
