@@ -19,6 +19,14 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if "gpu" in name.lower()]
 
 
+def has_onednn() -> bool:
+    """Tell whether Keras computes by oneDNN: with TensorFlow, on a processor.
+
+    Other backends and GPUs make one pass over the maps of several operations by themselves.
+    """
+    return backend() == "tensorflow" and not gpus()
+
+
 def compute_capability() -> float:
     """Give NVIDIA's compute capability of the oldest GPU, 0 where it is not known."""
     command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
@@ -45,4 +53,4 @@ def is_fast_in_bfloat16() -> bool:
     """
     if gpus():
         return compute_capability() >= 8
-    return processor_has_bfloat16() and backend() == "tensorflow"
+    return has_onednn() and processor_has_bfloat16()

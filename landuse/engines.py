@@ -103,17 +103,11 @@ def make_predict(
     from landuse import folding
 
     network = _with_dense_form(with_precision(model, precision), dense_stride)
-    network = folding.fold_batch_normalization(network, by_depthwise=_has_onednn())
+    network = folding.fold_batch_normalization(network, by_depthwise=devices.has_onednn())
     # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
     # DenseNet201 then takes minutes.
     network.compile(jit_compile="auto")
     return lambda pixels: np.asarray(network.predict_on_batch(pixels), np.float32)
-
-
-def _has_onednn() -> bool:
-    # Elsewhere (JAX, GPUs) several passes over the maps become one anyway, and depthwise
-    # convolutions are slow.
-    return devices.backend() == "tensorflow" and not devices.gpus()
 
 
 def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Model:

@@ -8,7 +8,7 @@ from keras import layers
 from landuse import devices, fusing, training
 
 pytestmark = pytest.mark.skipif(
-    devices.backend() != "tensorflow" or bool(devices.gpus()), reason="TensorFlow on a processor"
+    not devices.has_onednn(), reason="only with TensorFlow on a processor"
 )
 
 
