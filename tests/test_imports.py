@@ -31,6 +31,8 @@ LAYERS = (
     "mapping",
     "maps",
     "views",
+    "labelling_page",
+    "scene_windows",
     "scene_maps",
     "sample_data",
 )
