@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from landuse import command_line, files
+from landuse import command_line, downloads, files
 
 # What to get, and where to put it
 DATASET: Literal["sample", "EuroSAT_RGB", "EuroSAT_MS"] = "sample"  # sample: made, no download
@@ -80,9 +80,9 @@ def main() -> None:
     """Make or fetch the data set, unless it is there."""
     folder = Path(PATH_TO_DATA) / DATASET
     if DATASET == "sample":
-        from landuse import sample_data
+        from landuse.sample import sample_files
 
-        sample_data.write_sample(folder, SAMPLE_PATCHES_PER_CLASS, SEED, SAMPLE_SCENE_SIZE)
+        sample_files.write_sample(folder, SAMPLE_PATCHES_PER_CLASS, SEED, SAMPLE_SCENE_SIZE)
     else:
         get_eurosat(folder, **DOWNLOADS[DATASET])
     print(f"data: {folder}")
@@ -119,7 +119,7 @@ def get_eurosat(folder: Path, url: str, size: int, md5: str) -> None:
         if not archive.exists():
             download(url, archive, size, md5)
         check_archive(archive, url, size, md5)
-        files.unzip(archive, folder, select=_find_classes)
+        downloads.unzip(archive, folder, select=_find_classes)
         print(f"{archive} is not needed any more")
 
 

@@ -25,7 +25,8 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from landuse import command_line, datasets
+from landuse import command_line
+from landuse.patches import class_folders, split_folders, splits
 
 # What to split, and where to put it
 PATH_TO_ALL_IMAGES = "data/sample/EuroSAT_MS"  # folder with a folder for each class
@@ -46,10 +47,10 @@ DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: replace an older split that t
 def main() -> None:
     """Split the images and say how many came into each part."""
     check_settings()
-    datasets.check_paths_are_apart(Path(PATH_TO_ALL_IMAGES), Path(PATH_TO_SPLIT_DATASETS))
-    images = datasets.find_images(PATH_TO_ALL_IMAGES)
+    split_folders.check_paths_are_apart(Path(PATH_TO_ALL_IMAGES), Path(PATH_TO_SPLIT_DATASETS))
+    images = class_folders.find_images(PATH_TO_ALL_IMAGES)
     split = split_images(images)
-    made = datasets.make_split_folder(
+    made = split_folders.make_split_folder(
         PATH_TO_SPLIT_DATASETS, split, settings(), DELETE_OLD_PATH_TO_SPLIT_DATASETS
     )
     print_counts(split)
@@ -62,7 +63,7 @@ def check_settings() -> None:
     if SPLIT not in ("random", "geographic"):
         raise ValueError(f"SPLIT = {SPLIT!r}: expected 'random' or 'geographic'")
     if PATH_TO_SPLIT_LISTS is None:
-        datasets.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
+        splits.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
     elif SPLIT != "geographic":
         raise ValueError("PATH_TO_SPLIT_LISTS needs SPLIT = 'geographic'")
 
@@ -80,21 +81,21 @@ def settings() -> dict[str, Any]:
     return chosen if SPLIT == "geographic" else {**chosen, "SEED": SEED}
 
 
-def split_images(images: dict[str, list[Path]]) -> datasets.Split:
+def split_images(images: dict[str, list[Path]]) -> splits.Split:
     """Split the images as the settings say."""
     if SPLIT == "random":
-        return datasets.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
+        return splits.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
     if PATH_TO_SPLIT_LISTS is not None:
         return split_by_lists(images, PATH_TO_SPLIT_LISTS)
-    return datasets.split_by_longitude(
+    return splits.split_by_longitude(
         images, read_longitudes(images), FRACTION_VALIDATION, FRACTION_TEST
     )
 
 
-def split_by_lists(images: dict[str, list[Path]], folder: str) -> datasets.Split:
+def split_by_lists(images: dict[str, list[Path]], folder: str) -> splits.Split:
     """Split the images by lists of names; say which images and names have no partner."""
-    lists = datasets.read_split_lists(folder)
-    split, unlisted, missing = datasets.split_by_lists(images, lists)
+    lists = splits.read_split_lists(folder)
+    split, unlisted, missing = splits.split_by_lists(images, lists)
     for part in lists:
         if not any(split.get(part, {}).values()):
             raise ValueError(
@@ -109,12 +110,12 @@ def split_by_lists(images: dict[str, list[Path]], folder: str) -> datasets.Split
 
 def read_longitudes(images: dict[str, list[Path]]) -> dict[Path, float]:
     """Return the longitude of the centre of each image, in degrees east (WGS 84)."""
-    from landuse import rasters  # GDAL takes its time to import
+    from landuse.rasters import reference_systems  # GDAL takes its time to import
 
     paths = [path for members in images.values() for path in members]
     try:
         with tqdm(paths, desc="reading georeferences", unit="image", leave=False) as bar:
-            return {path: rasters.centre_longitude_latitude(path)[0] for path in bar}
+            return {path: reference_systems.centre_longitude_latitude(path)[0] for path in bar}
     except ValueError as error:
         raise ValueError(
             f"{error}; SPLIT = 'geographic' needs georeferenced GeoTIFFs, or lists of names in "
@@ -122,7 +123,7 @@ def read_longitudes(images: dict[str, list[Path]]) -> dict[Path, float]:
         ) from error
 
 
-def print_counts(split: datasets.Split) -> None:
+def print_counts(split: splits.Split) -> None:
     """Print how many images of each class came into each part."""
     print(f"{'class':24}" + "".join(f"{part:>12}" for part in split))
     for name in split["train"]:

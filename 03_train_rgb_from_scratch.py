@@ -11,7 +11,8 @@ Run      python 03_train_rgb_from_scratch.py --network VGG16 --epochs 30
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
-from landuse import command_line, datasets
+from landuse import command_line
+from landuse.patches import split_folders
 
 # Paths
 PATH_TO_SPLIT_DATASETS = "data/sample/split_RGB"  # made by step 01
@@ -57,41 +58,43 @@ SEED = 42  # of weights, order and augmentation
 
 def main() -> None:
     """Train a new network on RGB patches."""
-    datasets.check_split(PATH_TO_SPLIT_DATASETS)
+    split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse import networks, reports, training
+    from landuse.evaluation import reports
+    from landuse.networks import bases, catalogue, pixel_layers, precisions, tops
+    from landuse.training import optimizers, run_callbacks, runs, training_data
 
     keras.utils.set_random_seed(SEED)
     settings = command_line.constants(globals())
-    rate = LEARNING_RATE or networks.network(NETWORK).learning_rate
-    with training.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
+    rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
+    with runs.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
         if run.is_finished():
             return
-        training.set_precision(PRECISION)
-        data = training.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
+        precisions.set_precision(PRECISION)
+        data = training_data.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, NETWORK)
 
         # Step 1: the network without its top, with random weights
-        base = networks.base_network(NETWORK, bands=len(data.band_names), weights=None)
-        networks.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
+        base = bases.base_network(NETWORK, bands=len(data.band_names), weights=None)
+        bases.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
 
         # Step 2: standardised pixels in, a new top on it
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
-        features = base(networks.standardisation(data.statistics)(pixels))
-        model = keras.Model(pixels, networks.new_top(features, NETWORK, data.class_names, DROPOUT))
+        features = base(pixel_layers.standardisation(data.statistics)(pixels))
+        model = keras.Model(pixels, tops.new_top(features, NETWORK, data.class_names, DROPOUT))
 
         # Step 3: augmentation, for the training images only
-        train = training.augmented_batches(data, settings)
+        train = training_data.augmented_batches(data, settings)
         validation = data.batches("validation", BATCH_SIZE)
 
         # Step 4: callbacks
-        callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
-        mosaics = training.mosaic_form(model, settings)
+        callbacks = [run_callbacks.StopEarly(run, PATIENCE), *run_callbacks.tensorboard(run)]
+        mosaics = runs.mosaic_form(model, settings)
 
         # Steps 5 to 8: nothing is frozen, all weights learn together from the start
         model.compile(
-            training.scheduled_optimizer(settings, rate, EPOCHS, data.steps(BATCH_SIZE)),
+            optimizers.scheduled_optimizer(settings, rate, EPOCHS, data.steps(BATCH_SIZE)),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
             metrics=["accuracy"],
         )

@@ -13,7 +13,8 @@ Run      python 04_train_ms_finetuning_alternative.py --network VGG16 --weights 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
-from landuse import command_line, datasets
+from landuse import command_line
+from landuse.patches import split_folders
 
 # Paths
 PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by step 01
@@ -63,56 +64,58 @@ SEED = 42  # of weights, order and augmentation
 
 def main() -> None:
     """Fine-tune a network on multispectral patches."""
-    datasets.check_split(PATH_TO_SPLIT_DATASETS)
+    split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse import model_files, networks, reports, training
+    from landuse.evaluation import reports
+    from landuse.networks import catalogue, pixel_layers, precisions, tops, transfer
+    from landuse.training import optimizers, run_callbacks, runs, training_data
 
     keras.utils.set_random_seed(SEED)
     settings = command_line.constants(globals())
-    networks.check_fine_tuning(NETWORK, EPOCHS)
-    with training.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
+    catalogue.check_fine_tuning(NETWORK, EPOCHS)
+    with runs.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
         if run.is_finished():
             return
-        training.set_precision(PRECISION)
+        precisions.set_precision(PRECISION)
 
         # Step 1: the network without its top, with what it learned on other images
-        learned = model_files.learned_network(NETWORK, WEIGHTS)
-        data = training.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
+        learned = transfer.learned_network(NETWORK, WEIGHTS)
+        data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, NETWORK, WEIGHTS)
-        learned = networks.widen_first_convolution(learned, data.band_names, data.statistics)
+        learned = transfer.widen_first_convolution(learned, data.band_names, data.statistics)
 
         # Step 2: pixels as the network expects them, a new top on it
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
-        features = learned.features(networks.to_units(pixels, data.units, learned.units))
-        outputs = networks.new_top(features, NETWORK, data.class_names, DROPOUT)
+        features = learned.features(pixel_layers.to_units(pixels, data.units, learned.units))
+        outputs = tops.new_top(features, NETWORK, data.class_names, DROPOUT)
         model = keras.Model(pixels, outputs)
-        networks.keep_top(model, learned, data.class_names)
+        transfer.keep_top(model, learned, data.class_names)
 
         # Step 3: augmentation, for the training images only
-        train = training.augmented_batches(data, settings)
+        train = training_data.augmented_batches(data, settings)
         validation = data.batches("validation", BATCH_SIZE)
 
         # Step 4: callbacks
-        callbacks = [training.StopEarly(run, PATIENCE), *training.tensorboard(run)]
+        callbacks = [run_callbacks.StopEarly(run, PATIENCE), *run_callbacks.tensorboard(run)]
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
-        mosaics, steps = training.mosaic_form(model, settings), data.steps(BATCH_SIZE)
+        mosaics, steps = runs.mosaic_form(model, settings), data.steps(BATCH_SIZE)
 
         # Step 5: freeze the network
-        networks.freeze_base(model, NETWORK)
+        transfer.freeze_base(model, NETWORK)
 
         # Step 6: fit the new top
-        optimizer = training.scheduled_optimizer(settings, LEARNING_RATE_TOP, EPOCHS_TOP, steps)
+        optimizer = optimizers.scheduled_optimizer(settings, LEARNING_RATE_TOP, EPOCHS_TOP, steps)
         model.compile(optimizer, loss, metrics=["accuracy"])
         run.fit("top", model, train, validation, EPOCHS_TOP, callbacks)
 
         if EPOCHS > 0:
             # Step 7: unfreeze all but the first block; of that, the convolution that was widened
-            networks.unfreeze_all_but_first_block(model, NETWORK)
-            networks.unfreeze_first_convolution(model, NETWORK)
+            transfer.unfreeze_all_but_first_block(model, NETWORK)
+            transfer.unfreeze_first_convolution(model, NETWORK)
 
             # Step 8: fit, slowly
-            optimizer = training.scheduled_optimizer(settings, LEARNING_RATE, EPOCHS, steps)
+            optimizer = optimizers.scheduled_optimizer(settings, LEARNING_RATE, EPOCHS, steps)
             model.compile(optimizer, loss, metrics=["accuracy"])
             run.fit("fine-tuning", model, train, validation, EPOCHS, callbacks)
 

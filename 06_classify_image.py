@@ -17,14 +17,12 @@ until it is complete, the map is kept in <label image>.partial.
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from landuse import command_line, model_files
-
-if TYPE_CHECKING:
-    from landuse.scene_maps import Plan
+from landuse import command_line
+from landuse.networks import model_files
 
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
@@ -60,44 +58,45 @@ BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024
 
 def main() -> None:
     """Map each scene with the model, or name the classes of patches."""
-    from landuse import scene_maps, single_patches
+    from landuse.mapping import checks, classification, map_files, outcomes, plans
+    from landuse.patches import single_patches
 
-    settings = scene_maps.Settings.of(command_line.constants(globals()))
-    images = scene_maps.check_images(PATH_TO_IMAGE)
-    scene_maps.check_settings(settings)
+    settings = plans.Settings.of(command_line.constants(globals()))
+    images = checks.check_images(PATH_TO_IMAGE)
+    checks.check_settings(settings)
     record = model_files.read_record(PATH_TO_MODEL)  # its classes and bands, without the network
     if single_patches.are_patches(images):
         show_patches(images, record)
         return
-    scene_maps.check_templates(settings, images)
-    outcomes = scene_maps.Outcomes(images)
+    checks.check_templates(settings, images)
+    results = outcomes.Outcomes(images)
     with contextlib.ExitStack() as stack:
         # Step 1: open each scene, and check that its map can be made before any is
-        plans: list[Plan] = []
+        planned: list[plans.Plan] = []
         for image in images:
-            with outcomes.attempt(image):
-                plans.append(scene_maps.plan_map(image, record, settings, stack, plans))
+            with results.attempt(image):
+                planned.append(plans.plan_map(image, record, settings, stack, planned))
 
         # Step 2: the trained network
-        if plans:
+        if planned:
             print(f"model: {PATH_TO_MODEL}", flush=True)
             model = model_files.load(PATH_TO_MODEL)[0]
-        for plan in plans:
-            with outcomes.attempt(plan.image):
-                network = scene_maps.network_for(plan, model)
+        for plan in planned:
+            with results.attempt(plan.image):
+                network = classification.network_for(plan, model)
 
                 # Step 3: the class of the window around each cell
-                result = scene_maps.classify(plan, network)
+                result = classification.classify(plan, network)
 
                 # Step 4: maps, table, picture and page
-                scene_maps.write_files(plan, network, result)
-                outcomes.written[plan.image] = plan
-    outcomes.report()
+                map_files.write_files(plan, network, result)
+                results.written[plan.image] = plan
+    results.report()
 
 
 def show_patches(images: list[Path], record: dict[str, Any]) -> None:
     """Print the classes of patches with their probabilities, the most probable first."""
-    from landuse import single_patches
+    from landuse.patches import single_patches
 
     patches = [single_patches.read_for_model(image, record) for image in images]
     model, _ = model_files.load(PATH_TO_MODEL)

@@ -19,7 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 import image_functions
-from landuse import command_line, datasets, files, model_files
+from landuse import command_line, files
+from landuse.networks import model_files
+from landuse.patches import class_folders, patch_cache
 
 if TYPE_CHECKING:
     import keras
@@ -43,17 +45,17 @@ def main() -> None:
     if BATCH_SIZE < 1:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
     record = model_files.read_record(PATH_TO_MODEL)
-    images = datasets.find_images(PATH_TO_IMAGES, least_classes=1)
+    images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
     check_classes(images, record["class_names"])
 
-    from landuse import reports
+    from landuse.evaluation import reports
 
     part = PART or name_of_part(PATH_TO_IMAGES)
     beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
     folder = reports.make_folder(PATH_TO_REPORT or beside)
     with files.lock(folder, "writing the report"):
         everything = [image for members in images.values() for image in members]
-        patches, paths = datasets.open_good_patches(
+        patches, paths = patch_cache.open_good_patches(
             everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
         )
         check_units(patches, record)

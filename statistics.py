@@ -32,13 +32,14 @@ def main() -> None:
     from pathlib import Path
 
     import image_functions
-    from landuse import datasets, files
+    from landuse import files, sensors
+    from landuse.patches import split_folders
 
     path = Path(PATH_TO_SPLIT_DATASETS) / "statistics.json"
-    patches, _, _, paths = datasets.load_part(
+    patches, _, _, paths = split_folders.load_part(
         PATH_TO_SPLIT_DATASETS, "train", skip_bad=SKIP_BAD_PATCHES
     )
-    band_names = datasets.band_names_of(patches.shape[-1])
+    band_names = sensors.band_names_of(patches.shape[-1])
     values = image_functions.pooled_statistics(patches, band_names)
     print_table(values)
     files.write_json(path, values)

@@ -29,7 +29,9 @@ import measuring
 import numpy as np
 
 import image_functions
-from landuse import command_line, files, mapping
+from landuse import command_line, files, map_values
+from landuse.mapping import grids, map_blocks, methods, whole_scene
+from landuse.scenes import thinning
 
 # Paths
 PATH_TO_MODEL = "runs/patches/model.keras"  # trained patch by patch
@@ -65,7 +67,7 @@ def main() -> None:
 
 def load_models():
     """Give both models by how they were trained, and the record that they must share."""
-    from landuse import model_files
+    from landuse.networks import model_files
 
     patch_model, record = model_files.load(PATH_TO_MODEL)
     dense_model, dense_record = model_files.load(PATH_TO_DENSE_MODEL)
@@ -124,7 +126,7 @@ def print_right(right, inner):
 def dense_labels(model, patches):
     """Label patches at their centres, in the dense map of a scene that is made of them."""
     scene, rows, columns = lay_out(patches)
-    size = mapping.DENSE_BLOCK_SIZE
+    size = methods.DENSE_BLOCK_SIZE
     labels, _ = map_of(reader_of(scene), scene.shape[:2], model, "dense", size)
     return labels[rows, columns]
 
@@ -202,22 +204,22 @@ def paired_difference(right, reference):
 
 
 def compare_on_scene(path, models, record, picture):
-    from landuse import scenes
+    from landuse.scenes import opening
 
-    with scenes.open_scene(path, record["band_names"], record["units"]) as scene:
+    with opening.open_scene(path, record["band_names"], record["units"]) as scene:
         shape, name = (scene.rows, scene.columns), scene.name
         by_patches = {
-            training: map_of(scene.read, shape, model, "windows", mapping.BLOCK_SIZE)
+            training: map_of(scene.read, shape, model, "windows", map_blocks.BLOCK_SIZE)
             for training, model in models.items()
         }
         dense_model = models["mosaic-trained"]
         dense, in_blocks = (
             map_of(scene.read, shape, dense_model, "dense", size)
-            for size in (mapping.DENSE_BLOCK_SIZE, SMALL_BLOCK_SIZE)
+            for size in (methods.DENSE_BLOCK_SIZE, SMALL_BLOCK_SIZE)
         )
     print(f"\n{name}, {shape[0]}x{shape[1]} px, {dense[0].size:,} labels:\n")
     print_agreement(dense, by_patches)
-    print_seams(dense[0], in_blocks[0], mapping.scene_grid(shape, STRIDE))
+    print_seams(dense[0], in_blocks[0], grids.scene_grid(shape, STRIDE))
     maps = {
         "Window by window, patch-trained": by_patches["patch-trained"][0],
         "Dense map, mosaic-trained": dense[0],
@@ -238,7 +240,7 @@ def print_agreement(dense, by_patches):
         ),
     }
     for name, ((labels, _), (others, probability)) in pairs.items():
-        known = others != mapping.NODATA_LABEL
+        known = others != map_values.NODATA
         is_sure = known & (probability >= SURE)
         agree = [share_equal(labels, others, where) for where in (known, is_sure)]
         measuring.print_row(name, *agree, f"{100 * is_sure.sum() / known.sum():.1f} %")
@@ -249,9 +251,9 @@ def share_equal(labels, others, where):
 
 
 def print_seams(labels, in_blocks, grid):
-    known = labels != mapping.NODATA_LABEL
-    blocks = mapping.blocks_of(grid, mapping.DENSE_BLOCK_SIZE, "dense")
-    small_blocks = mapping.blocks_of(grid, SMALL_BLOCK_SIZE, "dense")
+    known = labels != map_values.NODATA
+    blocks = map_blocks.blocks_of(grid, methods.DENSE_BLOCK_SIZE, "dense")
+    small_blocks = map_blocks.blocks_of(grid, SMALL_BLOCK_SIZE, "dense")
     differ = known & (labels != in_blocks)
     along_edges = known & edges_of(small_blocks, grid.shape)
     print(
@@ -273,12 +275,13 @@ def edges_of(blocks, shape):
 
 def read_picture(path, units):
     """Read a scene in natural colour, coarse enough for a picture."""
-    from landuse import scenes, views
+    from landuse.outputs import map_layers
+    from landuse.scenes import opening
 
-    with scenes.open_scene(path, image_functions.BANDS_RGB, units) as scene:
-        step = -(-max(scene.rows, scene.columns) // views.LARGEST_PICTURE)
-        rgb = mapping.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
-    return views.natural_colour(rgb, units)
+    with opening.open_scene(path, image_functions.BANDS_RGB, units) as scene:
+        step = -(-max(scene.rows, scene.columns) // map_layers.LARGEST_PICTURE)
+        rgb = thinning.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
+    return map_layers.natural_colour(rgb, units)
 
 
 def draw(path, rgb, maps_of, class_names, title):
@@ -287,10 +290,10 @@ def draw(path, rgb, maps_of, class_names, title):
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    from landuse import maps, views
+    from landuse.outputs import class_colours, map_layers
 
-    colours = maps.colours_of(class_names)
-    table = np.full((256, 3), views.NEUTRAL, np.uint8)
+    colours = class_colours.colours_of(class_names)
+    table = np.full((256, 3), map_layers.NEUTRAL, np.uint8)
     table[: len(colours)] = colours
     panels = {"Scene": rgb} | {name: table[labels] for name, labels in maps_of.items()}
     figure = Figure(figsize=(5 * len(panels), 6.2), layout="constrained")
@@ -323,13 +326,13 @@ def reader_of(scene):
 
 def map_of(read, shape, model, method, block_size):
     """Classify a scene as step 6 does: labels and probabilities, (cell rows, cell columns)."""
-    grid, bands = mapping.scene_grid(shape, STRIDE), model.input_shape[-1]
+    grid, bands = grids.scene_grid(shape, STRIDE), model.input_shape[-1]
     if method == "dense":
-        call_shape = (1, *mapping.dense_block_shape(grid, block_size, MARGIN), bands)
+        call_shape = (1, *methods.dense_block_shape(grid, block_size, MARGIN), bands)
     else:
         call_shape = (BATCH_SIZE, _PATCH, _PATCH, bands)
     with tempfile.TemporaryDirectory() as folder:
-        result = mapping.classify_scene(
+        result = whole_scene.classify_scene(
             read,
             shape,
             predictor(model, call_shape, STRIDE if method == "dense" else None),
@@ -350,7 +353,7 @@ def map_of(read, shape, model, method, block_size):
 @functools.cache
 def predictor(model, shape, dense_stride):
     """Make a predict function once for all maps."""
-    from landuse import engines
+    from landuse.networks import engines
 
     return engines.make_predict(model, shape, ENGINE, PRECISION, dense_stride)
 

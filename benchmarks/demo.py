@@ -157,10 +157,10 @@ def read_maps(demo: Path) -> tuple[np.ndarray, np.ndarray]:
     truth : ndarray of shape (rows, columns), uint8
         Class index, 255 where it is unknown.
     """
-    from landuse import rasters
+    from landuse.rasters import reading
 
-    labels, _ = rasters.read_raster(demo / "maps" / "scene_label.tif")
-    truth, _ = rasters.read_raster(demo / "data" / "sample" / "scene_truth.tif")
+    labels, _ = reading.read_raster(demo / "maps" / "scene_label.tif")
+    truth, _ = reading.read_raster(demo / "data" / "sample" / "scene_truth.tif")
     return labels, truth
 
 

@@ -31,12 +31,12 @@ MOSAIC = 4  # patches along the side of a mosaic
 
 def main() -> None:
     """Train and measure each fold, print the table of all of them."""
-    from landuse import model_files, training
+    from landuse.networks import model_files, precisions
 
     transfer.PATH_TO_PATCHES, transfer.PATH_TO_MODEL = PATH_TO_PATCHES, PATH_TO_MODEL
     transfer.FOLDS = FOLDS
     network = model_files.read_record(PATH_TO_MODEL)["network"]
-    training.set_precision("auto")
+    precisions.set_precision("auto")
     folds = transfer.read_folds()
     model, phases = transfer.prepare(WAY, network, folds[0])
     rate = transfer.LEARNING_RATE

@@ -64,7 +64,7 @@ def row_of(name, bands):
 
 def measure(name, bands):
     """Seconds by the clock and of the processors: of the image, and of a batch of patches."""
-    from landuse import engines
+    from landuse.networks import engines
 
     model = measuring.random_classifier(name, bands, DENSE_LAYERS)
     shapes = {"dense": (1, SIZE, SIZE, bands), "patches": (BATCH_SIZE, 64, 64, bands)}

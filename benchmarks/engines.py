@@ -72,7 +72,7 @@ def models():
         for name in NETWORKS:
             yield name, measuring.random_classifier(name, BANDS), {}
         return
-    from landuse import model_files
+    from landuse.networks import model_files
 
     model, record = model_files.load(PATH_TO_MODEL)
     yield record["network"], model, record
@@ -119,7 +119,8 @@ def print_rows_of(title, model, method, patches):
 
 def predict_functions(model, method, shape):
     """Make the function of each engine and precision; Keras in float32 comes first, always."""
-    from landuse import devices, engines
+    from landuse import devices
+    from landuse.networks import engines
 
     known = [engine for engine in ENGINES if engine == "keras" or devices.backend() == "tensorflow"]
     kinds = [("keras", "float32")]

@@ -59,10 +59,10 @@ def main() -> None:
 
 def learned(model):
     """Give the normalisations of a network other averages and scales than 0 and 1."""
-    from landuse import networks
+    from landuse.networks import bases
 
     rng = np.random.default_rng(0)
-    for layer in networks.batch_normalizations(model):
+    for layer in bases.batch_normalizations(model):
         gamma, beta, mean, variance = layer.get_weights()
         layer.set_weights(
             [
@@ -84,11 +84,11 @@ def made_pixels(shape):
 
 def forms(model, shape, precision, stride):
     """Give functions from pixels to probabilities, without folding and with it."""
-    from landuse import engines
+    from landuse.networks import engines, precisions
 
-    whole = engines.with_precision(model, precision)
+    whole = precisions.with_precision(model, precision)
     if stride is not None:
-        from landuse import dense
+        from landuse.networks import dense
 
         whole = dense.dense_network(whole, stride)
     whole.compile(jit_compile="auto")

@@ -22,7 +22,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 import image_functions
-from landuse import command_line, datasets
+from landuse import command_line, sensors
+from landuse.patches import class_folders, patch_cache
 
 PATH_TO_RGB = "data/EuroSAT_RGB"  # folder with a folder for each class
 PATH_TO_MS = "data/EuroSAT_MS"  # folder with a folder for each class
@@ -58,12 +59,12 @@ def print_table(title, rates):
 
 def measure(folder):
     """Best rates of the yardstick, ours and ours normalised: by the clock, by processor time."""
-    images = datasets.find_images(folder)
+    images = class_folders.find_images(folder)
     files = [file for members in images.values() for file in members]
     labels = [index for index, members in enumerate(images.values()) for _ in members]
-    patches = datasets.open_patches(files, cache=PATH_TO_CACHE)
+    patches = patch_cache.open_patches(files, cache=PATH_TO_CACHE)
     values = image_functions.pooled_statistics(
-        patches[:2000], datasets.band_names_of(patches.shape[-1])
+        patches[:2000], sensors.band_names_of(patches.shape[-1])
     )
     dataset = image_functions.simple_image_generator(
         patches,

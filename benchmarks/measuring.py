@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from landuse import datasets
+from landuse.patches import class_folders, patch_cache
 
 CLASS_NAMES = [f"class {number}" for number in range(10)]
 
@@ -70,16 +70,16 @@ def random_classifier(name: str, bands: int, dense_layers: bool = True) -> Any:
     """
     import keras
 
-    from landuse import networks
+    from landuse.networks import bases, catalogue, tops
 
     if not dense_layers:
-        networks.NETWORKS[name] = replace(networks.network(name), top=())
+        catalogue.NETWORKS[name] = replace(catalogue.network(name), top=())
     keras.utils.set_random_seed(0)
     names = [f"band {number}" for number in range(bands)]
     middle = 128.0 if bands == 3 else 2000.0
     statistics = {"mean": [middle] * bands, "std": [middle / 2] * bands}
-    base = networks.base_network(name, bands)
-    return networks.classifier(base, names, "DN", CLASS_NAMES, statistics)
+    base = bases.base_network(name, bands)
+    return tops.classifier(base, names, "DN", CLASS_NAMES, statistics)
 
 
 def made_patches(count: int, bands: int) -> np.ndarray:
@@ -109,7 +109,7 @@ def read_patches(
         In random order.
     labels : ndarray of shape (N,), int64
     """
-    images = datasets.find_images(folder, least_classes=1)
+    images = class_folders.find_images(folder, least_classes=1)
     unknown = [name for name in images if name not in class_names]
     if unknown:
         raise ValueError(
@@ -120,5 +120,5 @@ def read_patches(
     order = np.random.default_rng(0).permutation(len(everything))[:count]
     chosen = [everything[index] for index in order]
     with tempfile.TemporaryDirectory() as cache:
-        patches = np.array(datasets.open_patches(chosen, band_names, cache))
+        patches = np.array(patch_cache.open_patches(chosen, band_names, cache))
     return patches, np.array([class_names.index(file.parent.name) for file in chosen])

@@ -119,7 +119,7 @@ def convolution(precision):
 
 def patch_path(name, precision):
     """Prepare a call with a batch: what to call, its multiplications, its windows."""
-    from landuse import engines
+    from landuse.networks import engines
 
     model = measuring.random_classifier(name, BANDS)
     batch = measuring.made_patches(BATCH_SIZE, BANDS).astype(np.float32)
@@ -129,7 +129,7 @@ def patch_path(name, precision):
 
 def dense_path(name, precision):
     """Prepare a call with a dense block: what to call, its multiplications, its windows."""
-    from landuse import dense, engines
+    from landuse.networks import dense, engines
 
     model = measuring.random_classifier(name, BANDS)
     shape = (1, SIZE, SIZE, BANDS)
@@ -143,15 +143,16 @@ def training_step(name, precision):
     """Prepare a training step: what to call, its multiplications, its images."""
     import keras
 
-    from landuse import fusing, training
+    from landuse.networks import fusing, precisions
+    from landuse.training import optimizers
 
     before = keras.config.dtype_policy()
-    training.set_precision("float32" if precision == "float32" else f"mixed_{precision}")
+    precisions.set_precision("float32" if precision == "float32" else f"mixed_{precision}")
     model = measuring.random_classifier(name, BANDS)
     keras.config.set_dtype_policy(before)
     if FUSED:
         fusing.fuse_batch_normalization(model)
-    optimizer = training.make_optimizer("AdamW", 1e-4, weight_decay=0.02, clip_norm=1.0)
+    optimizer = optimizers.make_optimizer("AdamW", 1e-4, weight_decay=0.02, clip_norm=1.0)
     model.compile(optimizer, loss="categorical_crossentropy")
     batch = measuring.made_patches(BATCH_SIZE, BANDS)
     labels = np.eye(10, dtype="float32")[np.arange(BATCH_SIZE) % 10]

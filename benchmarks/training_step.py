@@ -96,12 +96,13 @@ def measure(name, precision):
     """Best seconds of STEPS steps of each kind, by clock and processor; seconds to a first step."""
     import keras
 
-    from landuse import training
+    from landuse.networks import precisions
+    from landuse.training import training_data
 
     keras.utils.set_random_seed(SEED)
-    training.set_precision(precision)
+    precisions.set_precision(precision)
     data = made_data()
-    batches = training.augmented_batches(data, command_line.constants(globals()), MOSAIC)
+    batches = training_data.augmented_batches(data, command_line.constants(globals()), MOSAIC)
     batch = batches[0]
     in_memory = repeated(batch)
     model = make_model(name, data)
@@ -118,27 +119,28 @@ def measure(name, precision):
 
 def made_data():
     """Make as many patches as the steps of a turn need."""
-    from landuse import training
+    from landuse.training import training_data
 
     count = (STEPS_BEFORE + STEPS) * BATCH_SIZE
     labels = np.arange(count) % len(measuring.CLASS_NAMES)
-    part = training.Part(measuring.made_patches(count, BANDS), labels, [])
+    part = training_data.Part(measuring.made_patches(count, BANDS), labels, [])
     bands = [f"band {number}" for number in range(BANDS)]
-    return training.Data(part, part, measuring.CLASS_NAMES, bands, "DN", {})
+    return training_data.Data(part, part, measuring.CLASS_NAMES, bands, "DN", {})
 
 
 def make_model(name, data):
     """Build and compile the network that a script trains from scratch."""
-    from landuse import dense, fusing, networks, training
+    from landuse.networks import catalogue, dense, fusing
+    from landuse.training import optimizers
 
     model = measuring.random_classifier(name, BANDS)
     if FUSED:
         fusing.fuse_batch_normalization(model)
     model = dense.mosaic_model(model) if MOSAIC > 1 else model
-    rate, steps = networks.network(name).learning_rate, data.steps(BATCH_SIZE)
+    rate, steps = catalogue.network(name).learning_rate, data.steps(BATCH_SIZE)
     settings = command_line.constants(globals())
     model.compile(
-        training.scheduled_optimizer(settings, rate, 100, steps),
+        optimizers.scheduled_optimizer(settings, rate, 100, steps),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -160,12 +162,12 @@ def repeated(batch):
 
 
 def first_step(model, batches):
-    from landuse import training
+    from landuse.training import optimizers
 
     times = step_times()
     start = time.perf_counter()
     if VARIABLES_AHEAD:
-        training.make_variables(model)
+        optimizers.make_variables(model)
     model.fit(batches, steps_per_epoch=1, shuffle=False, callbacks=[times], verbose=0)
     return times.clock[0] - start
 

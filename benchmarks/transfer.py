@@ -55,10 +55,10 @@ _RECIPE = {
 
 def main() -> None:
     """Train by each way, on each fold; print the table."""
-    from landuse import model_files, training
+    from landuse.networks import model_files, precisions
 
     record = model_files.read_record(PATH_TO_MODEL)
-    training.set_precision("auto")
+    precisions.set_precision("auto")
     folds = read_folds()
     print(f"{record['network']}, {FOLDS} folds, {EPOCHS_TOP} + {EPOCHS} epochs")
     result = files.read_json(PATH_TO_RESULT) if Path(PATH_TO_RESULT).exists() else {}
@@ -74,9 +74,10 @@ def read_folds() -> list:
     from sklearn.model_selection import StratifiedKFold
 
     import image_functions
-    from landuse import datasets, training
+    from landuse.patches import class_folders
+    from landuse.training import training_data
 
-    images = datasets.find_images(PATH_TO_PATCHES)
+    images = class_folders.find_images(PATH_TO_PATCHES)
     paths = [path for members in images.values() for path in members]
     patches = np.stack([image_functions.read_patch(path) for path in paths])
     labels = np.array([list(images).index(path.parent.name) for path in paths])
@@ -84,9 +85,9 @@ def read_folds() -> list:
     cuts = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(patches, labels)
     folds = []
     for train, test in cuts:
-        parts = [training.Part(patches[one], labels[one], []) for one in (train, test)]
+        parts = [training_data.Part(patches[one], labels[one], []) for one in (train, test)]
         statistics = image_functions.pooled_statistics(parts[0].patches, names)
-        folds.append(training.Data(*parts, list(images), names, "DN", statistics))
+        folds.append(training_data.Data(*parts, list(images), names, "DN", statistics))
     return folds
 
 
@@ -110,19 +111,19 @@ def prepare(way: str, network: str, data) -> tuple:
     """Build the network of a way, and the phases of its training, traced."""
     import keras
 
-    from landuse import networks
+    from landuse.networks import catalogue, transfer
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
     model = build(way, network, data)
     if way == "from scratch":
-        rate = networks.network(network).learning_rate
+        rate = catalogue.network(network).learning_rate
         return model, [phase(model, data, rate, EPOCHS_TOP + EPOCHS)]
-    networks.freeze_base(model, network)
+    transfer.freeze_base(model, network)
     top = phase(model, data, LEARNING_RATE_TOP, EPOCHS_TOP)
-    networks.unfreeze_all_but_first_block(model, network)
+    transfer.unfreeze_all_but_first_block(model, network)
     if way.startswith("first convolution"):
-        networks.unfreeze_first_convolution(model, network)
+        transfer.unfreeze_first_convolution(model, network)
     return model, [top, phase(model, data, LEARNING_RATE, EPOCHS)]
 
 
@@ -137,23 +138,23 @@ def build(way: str, network: str, data):
     """Build the network as the step of this way does."""
     import keras
 
-    from landuse import model_files, networks
+    from landuse.networks import bases, pixel_layers, tops, transfer
 
     pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
     if way == "from scratch":
-        base = networks.base_network(network, bands=len(data.band_names), weights=None)
-        networks.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
-        features = base(networks.standardisation(data.statistics)(pixels))
-        return keras.Model(pixels, networks.new_top(features, network, data.class_names, 0.2))
-    learned = model_files.learned_network(network, PATH_TO_MODEL)
+        base = bases.base_network(network, bands=len(data.band_names), weights=None)
+        bases.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
+        features = base(pixel_layers.standardisation(data.statistics)(pixels))
+        return keras.Model(pixels, tops.new_top(features, network, data.class_names, 0.2))
+    learned = transfer.learned_network(network, PATH_TO_MODEL)
     if way.startswith("first convolution"):
-        learned = networks.widen_first_convolution(learned, data.band_names, data.statistics)
-    pictures = networks.to_units(pixels, data.units, learned.units)
+        learned = transfer.widen_first_convolution(learned, data.band_names, data.statistics)
+    pictures = pixel_layers.to_units(pixels, data.units, learned.units)
     if way.startswith("mix"):
-        pictures = networks.mix_bands(pictures, data.band_names, learned.band_names)
+        pictures = pixel_layers.mix_bands(pictures, data.band_names, learned.band_names)
     features = learned.features(pictures)
-    model = keras.Model(pixels, networks.new_top(features, network, data.class_names, 0.2))
-    networks.keep_top(model, learned, data.class_names)
+    model = keras.Model(pixels, tops.new_top(features, network, data.class_names, 0.2))
+    transfer.keep_top(model, learned, data.class_names)
     if way == "mix, random":
         at_random(next(layer for layer in model.layers if layer.name.startswith("mix_")))
     if way == "first convolution, random":
@@ -183,10 +184,11 @@ def phase(model, data, rate: float, epochs: int, mosaic: int = 1) -> tuple:
     """
     import keras
 
-    from landuse import dense, training
+    from landuse.networks import dense
+    from landuse.training import optimizers
 
     trained = dense.mosaic_model(model) if mosaic > 1 else keras.Model(model.input, model.output)
-    optimizer = training.scheduled_optimizer(_RECIPE, rate, epochs, data.steps(BATCH_SIZE))
+    optimizer = optimizers.scheduled_optimizer(_RECIPE, rate, epochs, data.steps(BATCH_SIZE))
     trained.compile(optimizer, "categorical_crossentropy")
     weights = model.get_weights()
     started = time.perf_counter()

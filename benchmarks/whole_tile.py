@@ -78,7 +78,7 @@ def made_model(name: str, path: Path) -> Path:
 
 def write_model(name: str, path: str) -> None:
     """Build a network and save it with the record of one that was trained on mosaics."""
-    from landuse import model_files
+    from landuse.networks import model_files
 
     record = {
         "class_names": measuring.CLASS_NAMES,

@@ -21,7 +21,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from landuse import command_line, engines, mapping
+from landuse import command_line
+from landuse.mapping import grids, whole_scene
+from landuse.networks import engines
 
 NETWORK = "DenseNet201"  # or VGG16, ResNet50
 BANDS = 13  # of the scene
@@ -43,7 +45,7 @@ def main() -> None:
     scene = rng.integers(1, 4000, (SIZE, SIZE, BANDS), dtype=np.uint16)
     batch = np.stack([scene[:64, :64]] * BATCH_SIZE)
     predict(batch)
-    calls = -(-mapping.scene_grid((SIZE, SIZE), STRIDE).cells // BATCH_SIZE)
+    calls = -(-grids.scene_grid((SIZE, SIZE), STRIDE).cells // BATCH_SIZE)
     bare, whole = [], []
     for _ in range(ROUNDS):
         bare.append(timed(lambda: [predict(batch) for _ in range(calls)]))
@@ -55,9 +57,9 @@ def make_model():
     """Build a network on standardised pixels with random weights."""
     import keras
 
-    from landuse import networks
+    from landuse.networks import bases
 
-    base = networks.base_network(NETWORK, bands=BANDS, weights=None)
+    base = bases.base_network(NETWORK, bands=BANDS, weights=None)
     pixels = keras.Input((64, 64, BANDS), name="pixels")
     scaled = keras.layers.Rescaling(1 / 2000, -1.0, dtype="float32")(pixels)
     features = keras.layers.GlobalAveragePooling2D()(base(scaled))
@@ -80,7 +82,7 @@ def make_map(scene, predict, class_count: int) -> None:
         return pixels, pixels.all(axis=2)
 
     with tempfile.TemporaryDirectory() as folder:
-        mapping.classify_scene(
+        whole_scene.classify_scene(
             read,
             scene.shape[:2],
             predict,
@@ -95,7 +97,7 @@ def make_map(scene, predict, class_count: int) -> None:
 
 def report(bare: np.ndarray, whole: np.ndarray) -> None:
     """Print images a second of both, by the clock and per second of the processor."""
-    windows = mapping.scene_grid((SIZE, SIZE), STRIDE).cells
+    windows = grids.scene_grid((SIZE, SIZE), STRIDE).cells
     print(f"{NETWORK}, {BANDS} bands, {ENGINE}, {PRECISION}, {windows} windows of {SIZE}x{SIZE} px")
     for name, i in (("by the clock", 0), ("per processor second", 1)):
         network, scene = 1 / bare[i], windows / whole[i]

@@ -103,12 +103,14 @@ def _draw_training(axes: "Axes") -> None:
 
 def _draw_mapping(axes: "Axes") -> None:
     """Lower row: from a scene to a map."""
-    from landuse import sample_data, views
+    from image_functions import BANDS_MS, BANDS_RGB
+    from landuse.outputs import map_layers
+    from landuse.sample import landscapes
 
-    scene, truth = sample_data.make_scene(SEED, 640)
-    rgb = [sample_data.BANDS_MS.index(band) for band in sample_data.BANDS_RGB]
+    scene, truth = landscapes.make_scene(SEED, 640)
+    rgb = [BANDS_MS.index(band) for band in BANDS_RGB]
     _draw_title(axes, 0.35, 2.62, "Map", "as often as you like")
-    _draw_picture(axes, 0.35, 0.5, 1.95, views.natural_colour(scene[..., rgb]))
+    _draw_picture(axes, 0.35, 0.5, 1.95, map_layers.natural_colour(scene[..., rgb]))
     _draw_caption(axes, 1.325, 0.35, "scene", "a Sentinel-2 product or a GeoTIFF")
     _draw_step(axes, 4.7, 1.48, "06", "classify", "the 64x64 window around each cell", 1.75)
     _draw_picture(axes, 7.0, 0.5, 1.95, _colour_windows(truth))
@@ -205,14 +207,14 @@ def _draw_picture(axes: "Axes", left: float, bottom: float, side: float, pixels:
 def _draw_patches(axes: "Axes", left: float, bottom: float, side: float) -> None:
     """Draw sixteen patches of the sample as a sheet."""
     import image_functions
-    from landuse import sample_data
+    from landuse.sample import landscapes, textures
 
     bands = [image_functions.BANDS_MS.index(band) for band in image_functions.BANDS_RGB]
     gap, across = 0.05, 4
     size = (side - gap * (across - 1)) / across
     for number in range(across**2):
-        index = number % len(sample_data.CLASS_NAMES)
-        patch = sample_data.make_patch(index, SEED, 1 + number // len(sample_data.CLASS_NAMES))
+        index = number % len(textures.CLASS_NAMES)
+        patch = landscapes.make_patch(index, SEED, 1 + number // len(textures.CLASS_NAMES))
         row, column = divmod(number, across)
         _draw_picture(
             axes,
@@ -225,23 +227,25 @@ def _draw_patches(axes: "Axes", left: float, bottom: float, side: float) -> None
 
 def _colour_windows(truth: np.ndarray, stride: int = 8) -> np.ndarray:
     """Colour each cell by the class that covers most of its window: a map without mistakes."""
-    from landuse import maps, sample_data
+    from landuse.outputs import class_colours
+    from landuse.sample import textures
 
     sys.path.append(str(FOLDER.parent / "benchmarks"))
     import demo
 
     labels, _ = demo.window_majority(truth, stride)
-    return np.array(maps.colours_of(sample_data.CLASS_NAMES), np.uint8)[labels]
+    return np.array(class_colours.colours_of(textures.CLASS_NAMES), np.uint8)[labels]
 
 
 def _draw_legend(axes: "Axes", left: float, top: float) -> None:
     from matplotlib.patches import Rectangle
 
-    from landuse import maps, sample_data
+    from landuse.outputs import class_colours
+    from landuse.sample import textures
 
-    for number, name in enumerate(sample_data.CLASS_NAMES):
+    for number, name in enumerate(textures.CLASS_NAMES):
         middle = top - 0.205 * number
-        colour = np.array(maps.COLOURS[name]) / 255
+        colour = np.array(class_colours.COLOURS[name]) / 255
         axes.add_patch(Rectangle((left, middle - 0.065), 0.22, 0.13, facecolor=colour, zorder=3))
         axes.text(left + 0.32, middle, f"{number}  {name}", fontsize=9, color=_INK, va="center")
 

@@ -1,1 +1,1 @@
-"""What several steps share: from labelled patches to a map of a Sentinel-2 scene."""
+"""From labelled patches to a map of a Sentinel-2 scene: what the scripts share, room by room."""

@@ -1,7 +1,13 @@
-"""What Keras computes on here: a GPU or the processor, and whether bfloat16 makes it faster."""
+"""What computes here: GPUs or the processor, its cores, and whether bfloat16 makes it faster."""
+
+from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import platform
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -54,3 +60,23 @@ def is_fast_in_bfloat16() -> bool:
     if gpus():
         return compute_capability() >= 8
     return has_onednn() and processor_has_bfloat16()
+
+
+def describe() -> str:
+    """Say what the training runs on, for people to read."""
+    import keras
+
+    found = gpus()
+    where = f"{len(found)} GPU" if found else f"{platform.machine()} processor"
+    return f"{where}, {backend()}, {keras.config.dtype_policy().name}"
+
+
+def usable_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def threads() -> ThreadPoolExecutor:
+    """Return the threads, one per core, that all work on patches shares."""
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="patches")

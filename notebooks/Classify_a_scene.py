@@ -38,7 +38,10 @@ from matplotlib.patches import Patch
 
 import demo
 import image_functions
-from landuse import datasets, mapping, maps, rasters, scenes, views
+from landuse.outputs import class_colours, map_layers
+from landuse.patches import class_folders
+from landuse.rasters import reading, reference_systems
+from landuse.scenes import opening, thinning
 
 # %% [markdown]
 # ## What to map
@@ -98,7 +101,7 @@ train.main()
 # %%
 classify = importlib.import_module("06_classify_image")
 classify.PATH_TO_MODEL = f"{PATH_TO_RUNS}/notebook_{NETWORK}_{DATASET}/model.keras"
-validation = datasets.find_images(f"{split.PATH_TO_SPLIT_DATASETS}/validation")
+validation = class_folders.find_images(f"{split.PATH_TO_SPLIT_DATASETS}/validation")
 classify.PATH_TO_IMAGE = [str(validation[name][0]) for name in ("Forest", "River")]
 classify.main()
 
@@ -110,11 +113,11 @@ classify.main()
 
 # %%
 scene_path = Path(PATH_TO_SCENE or Path(PATH_TO_DATA) / "sample" / "scene.tif")
-with scenes.open_scene(scene_path, image_functions.BANDS_RGB) as scene:
-    print(scene.name, f"{scene.rows} x {scene.columns} px,", rasters.crs_name(scene.crs))
+with opening.open_scene(scene_path, image_functions.BANDS_RGB) as scene:
+    print(scene.name, f"{scene.rows} x {scene.columns} px,", reference_systems.crs_name(scene.crs))
     step = -(-max(scene.rows, scene.columns) // 700)  # thinned, if it is large
-    dn = mapping.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
-picture = views.natural_colour(dn)
+    dn = thinning.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
+picture = map_layers.natural_colour(dn)
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 7), dpi=80, layout="constrained")
@@ -136,10 +139,10 @@ classify.STRIDE = STRIDE
 classify.main()
 
 # %%
-labels, about_labels = rasters.read_raster(classify.PATH_TO_LABEL_IMAGE.format(product=scene.name))
-percent, _ = rasters.read_raster(classify.PATH_TO_PROB_IMAGE.format(product=scene.name))
+labels, about_labels = reading.read_raster(classify.PATH_TO_LABEL_IMAGE.format(product=scene.name))
+percent, _ = reading.read_raster(classify.PATH_TO_PROB_IMAGE.format(product=scene.name))
 class_names = list(validation)
-colours = np.array([*maps.colours_of(class_names), *[(255, 255, 255)] * 256], np.uint8)[:256]
+colours = np.array([*class_colours.colours_of(class_names), *[(255, 255, 255)] * 256], np.uint8)[:256]
 print(f"the map has {labels.shape[0]} x {labels.shape[1]} cells of {about_labels.geotransform[1]:g} m")
 
 # %%
@@ -194,7 +197,7 @@ with open(f"{PATH_TO_MAPS}/notebook_{scene.name}_areas.csv", newline="") as file
 
 # %%
 if PATH_TO_SCENE is None:
-    truth, _ = rasters.read_raster(scene_path.with_name("scene_truth.tif"))
+    truth, _ = reading.read_raster(scene_path.with_name("scene_truth.tif"))
     majority, share = demo.window_majority(truth, STRIDE)
     filled, overall = demo.accuracy(labels, truth, STRIDE)
     print(f"{100 * filled:.1f} % right where one class fills the window, {100 * overall:.1f} % overall")

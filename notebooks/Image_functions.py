@@ -38,7 +38,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import image_functions
-from landuse import datasets
+from landuse.patches import class_folders
 
 # %% [markdown]
 # ## What to look at
@@ -60,7 +60,7 @@ get_data.main()
 
 # %%
 folder = Path(PATH_TO_DATA) / DATASET
-images = datasets.find_images(folder / "EuroSAT_MS" if DATASET == "sample" else folder)
+images = class_folders.find_images(folder / "EuroSAT_MS" if DATASET == "sample" else folder)
 for number, (name, files) in enumerate(images.items()):
     print(f"{number}  {name:22} {len(files):6,} patches, such as {files[0].name}")
 

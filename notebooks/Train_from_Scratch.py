@@ -35,7 +35,8 @@ sys.path.append(str(ROOT))  # at its end: the standard library's statistics come
 
 from IPython.display import Code, Image, display
 
-from landuse import command_line, files, model_files
+from landuse import command_line, files
+from landuse.networks import model_files
 
 # %% [markdown]
 # ## What to train

@@ -40,7 +40,9 @@ import numpy as np
 from IPython.display import Code, Image, display
 
 import image_functions
-from landuse import datasets, files, reports
+from landuse import files
+from landuse.evaluation import report_figures
+from landuse.patches import class_folders
 
 # %% [markdown]
 # ## What to train
@@ -79,7 +81,7 @@ get_data.main()
 
 # %%
 folder = Path(PATH_TO_DATA) / DATASET
-images = datasets.find_images(folder / "EuroSAT_RGB" if DATASET == "sample" else folder)
+images = class_folders.find_images(folder / "EuroSAT_RGB" if DATASET == "sample" else folder)
 work = Path(PATH_TO_DATA) / f"notebook_transfer_{DATASET}"
 for name, members in images.items():
     kind, count = ("new", 5 * NEW_PATCHES) if name in NEW_CLASSES else ("old", OLD_PATCHES)
@@ -102,7 +104,7 @@ for kind, fraction in (("old", 0.3), ("new", 0.8)):
 # These few are all that the network will see of the new classes:
 
 # %%
-few = datasets.find_images(work / "split_new" / "train")
+few = class_folders.find_images(work / "split_new" / "train")
 figure, panels = plt.subplots(len(few), 10, figsize=(10, 5.4), dpi=72, layout="constrained")
 for row, (name, members) in zip(panels, few.items()):
     for axes, file in zip(row, members):
@@ -153,7 +155,7 @@ fine_tune.main()
 # The dotted line in the learning curves is where the network was set free.
 
 # %%
-reports.draw_learning_curves(f"{fine_tune.PATH_TO_RUN}/history.csv")
+report_figures.draw_learning_curves(f"{fine_tune.PATH_TO_RUN}/history.csv")
 
 # %% [markdown]
 # ## From nothing, for comparison
@@ -170,7 +172,7 @@ from_scratch.main()
 figure, axes = plt.subplots(figsize=(7, 3.6), dpi=80, layout="constrained")
 runs = {"fine-tuned": fine_tune.PATH_TO_RUN, "from scratch": from_scratch.PATH_TO_RUN}
 for name, run in runs.items():
-    accuracy = 100 * reports.history_columns(f"{run}/history.csv")["val_accuracy"]
+    accuracy = 100 * report_figures.history_columns(f"{run}/history.csv")["val_accuracy"]
     axes.plot(np.arange(1, 1 + len(accuracy)), accuracy, marker="o", markersize=3.5, label=name)
 axes.set(xlabel="epoch", ylabel="validation accuracy in %", ylim=(0, 101))
 axes.axhline(100 / len(few), color="0.6", linestyle=":", label="guessing")

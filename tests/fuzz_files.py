@@ -92,18 +92,18 @@ def read_patch(path: Path) -> None:
 
 
 def make_tif(folder: Path) -> Path:
-    from landuse import rasters
+    from landuse.rasters import writing
 
     pixels = np.random.default_rng(0).integers(1, 4000, (64, 64, 13)).astype(np.uint16)
     place = (6e5, 10.0, 0.0, 48e5, 0.0, -10.0)
-    rasters.write_geotiff(folder / "seed.tif", pixels // 64, place, "EPSG:32632", nodata=0)
+    writing.write_geotiff(folder / "seed.tif", pixels // 64, place, "EPSG:32632", nodata=0)
     return folder / "seed.tif"
 
 
 def read_raster(path: Path) -> None:
-    from landuse import rasters
+    from landuse.rasters import reading
 
-    with rasters.Raster(path) as raster:
+    with reading.Raster(path) as raster:
         info = raster.info
         # the scene's reader takes windows, never a whole scene
         raster.read(info.bands - 1, 0, 0, min(info.rows, 64), min(info.columns, 64))
@@ -131,11 +131,11 @@ def make_xml(folder: Path) -> Path:
 
 
 def read_xml(path: Path) -> None:
-    from landuse import products
+    from landuse.scenes import finding
 
     root = next(path.parent.glob("*.SAFE"))
     shutil.copy(path, root / "MTD_MSIL1C.xml")
-    products.find_product(root)
+    finding.find_product(root)
 
 
 def make_gml(folder: Path) -> Path:
@@ -146,10 +146,11 @@ def make_gml(folder: Path) -> Path:
 
 
 def read_gml(path: Path) -> None:
-    from landuse import products, rasters
+    from landuse.rasters import vectors
+    from landuse.scenes import sentinel2
 
-    polygons = products.read_cloud_polygons(str(path))
-    rasters.rasterize(polygons, (609840.0, 10.0, 0.0, 4845600.0, 0.0, -10.0), "EPSG:32632", 64, 64)
+    polygons = sentinel2.read_cloud_polygons(str(path))
+    vectors.rasterize(polygons, (609840.0, 10.0, 0.0, 4845600.0, 0.0, -10.0), "EPSG:32632", 64, 64)
 
 
 def make_vrt(folder: Path) -> Path:
@@ -163,7 +164,7 @@ def make_keras(folder: Path) -> Path:
     from test_classify_image import brightness_model
 
     from image_functions import BANDS_MS
-    from landuse import model_files
+    from landuse.networks import model_files
 
     record = {
         "class_names": ["a", "b", "c"],
@@ -186,14 +187,14 @@ def make_record(folder: Path) -> Path:
 
 
 def read_record(path: Path) -> None:
-    from landuse import model_files
+    from landuse.networks import model_files
 
     model_files.read_record(path)
     model_files._check_whole(path)
 
 
 def read_model(path: Path) -> None:
-    from landuse import model_files
+    from landuse.networks import model_files
 
     model_files.load(path)
 
@@ -206,13 +207,13 @@ def make_zip(folder: Path) -> Path:
 
 
 def read_zip(path: Path) -> None:
-    from landuse import files
+    from landuse import downloads
 
     target = path.with_name("unpacked")
     shutil.rmtree(target, ignore_errors=True)
     around = set(path.parent.iterdir())
     try:
-        files.unzip(path, target)
+        downloads.unzip(path, target)
     finally:
         assert set(path.parent.iterdir()) - around <= {target}
 
@@ -228,10 +229,10 @@ def make_geojson(folder: Path) -> Path:
 
 
 def read_geojson(path: Path) -> None:
-    from landuse import rasters
+    from landuse.rasters import vectors
 
-    polygons = rasters.read_polygons(str(path), "EPSG:32632")
-    rasters.rasterize(polygons, (5e5, 100.0, 0.0, 5e6, 0.0, -100.0), "EPSG:32632", 64, 64)
+    polygons = vectors.read_polygons(str(path), "EPSG:32632")
+    vectors.rasterize(polygons, (5e5, 100.0, 0.0, 5e6, 0.0, -100.0), "EPSG:32632", 64, 64)
 
 
 KINDS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], None]]] = {

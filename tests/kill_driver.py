@@ -111,7 +111,9 @@ def import_for_quick_runs() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
-    from landuse import reports, training, views  # noqa: F401
+    from landuse.evaluation import reports  # noqa: F401
+    from landuse.outputs import pages, quicklooks  # noqa: F401
+    from landuse.training import runs  # noqa: F401
 
     keras.applications.Tiny = tiny_network
 
@@ -173,7 +175,7 @@ def make_scene_and_model(place: Path) -> None:
     """Write what a small map is made from."""
     from test_classify_image import brightness_model, made_pixels, record_of, write_scene
 
-    from landuse import model_files
+    from landuse.networks import model_files
 
     pixels = made_pixels()
     write_scene(place / "scene.tif", pixels)
@@ -218,7 +220,8 @@ def map_step(place: Path, quick: bool) -> Step:
 
 def training_step(place: Path, quick: bool) -> Step:
     """A network from scratch on 24 patches."""
-    from landuse import datasets, rasters
+    from landuse.patches import class_folders, split_folders, splits
+    from landuse.rasters import writing
 
     rng = np.random.default_rng(0)
     for level, name in enumerate(("Dark", "Light")):
@@ -226,9 +229,9 @@ def training_step(place: Path, quick: bool) -> Step:
         for number in range(18):
             pixels = 800 + 300 * level + rng.integers(0, 900, (64, 64, 13))
             path = place / "images" / name / f"{name}_{number}.tif"
-            rasters.write_geotiff(path, pixels.astype(np.uint16), None, "")
-    split = datasets.split_random(datasets.find_images(place / "images"), 1 / 3)
-    datasets.make_split_folder(place / "split", split, {})
+            writing.write_geotiff(path, pixels.astype(np.uint16), None, "")
+    split = splits.split_random(class_folders.find_images(place / "images"), 1 / 3)
+    split_folders.make_split_folder(place / "split", split, {})
     command = [str(REPOSITORY / "05_train_ms_from_scratch.py")]
     command += ["--network", "Tiny" if quick else "MobileNet", "--bands", "RGB"]
     command += ["--path-to-split-datasets", "../split", "--path-to-run", "run"]

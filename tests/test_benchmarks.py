@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from landuse import mapping
+from landuse.mapping import grids, map_blocks
 
 BENCHMARKS = ("agreement", "dense_maps", "engines", "peak", "training_step", "window_by_window")
 
@@ -74,10 +74,10 @@ def test_cells_of_a_mosaic_are_its_patches(benchmark, monkeypatch, stride):
     monkeypatch.setattr(agreement, "STRIDE", stride)
     patches = np.arange(1, 12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 64, 64, 1), "u1")
     scene, rows, columns = agreement.lay_out(patches)  # 3 rows of 4, one place left over
-    starts = [mapping.window_starts(0, 30, stride)[places] for places in (rows, columns)]
+    starts = [grids.window_starts(0, 30, stride)[places] for places in (rows, columns)]
     for patch, row, column in zip(patches, *starts, strict=True):
         assert np.array_equal(scene[row : row + 64, column : column + 64], patch)
-    grid = mapping.scene_grid(scene.shape[:2], stride)
+    grid = grids.scene_grid(scene.shape[:2], stride)
     assert (rows.max() < grid.rows) and (columns.max() < grid.columns)
     assert np.flatnonzero(agreement.inner_of(11)).tolist() == [5, 6]
 
@@ -97,7 +97,7 @@ def test_paired_difference(benchmark):
 
 def test_edges_of_blocks(benchmark):
     agreement = benchmark("agreement")
-    blocks = [mapping.Block(0, 0, 3, 2), mapping.Block(0, 2, 3, 3)]
+    blocks = [map_blocks.Block(0, 0, 3, 2), map_blocks.Block(0, 2, 3, 3)]
     assert agreement.edges_of(blocks, (3, 5)).tolist() == [[False, True, True, False, False]] * 3
 
 

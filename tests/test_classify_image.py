@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 
 from image_functions import BANDS_MS, pooled_statistics
-from landuse import devices, files, mapping, model_files, rasters
+from landuse import devices, files
+from landuse.mapping import block_classes, map_blocks
+from landuse.networks import model_files
+from landuse.rasters import reading, writing
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "06_classify_image.py"
@@ -35,7 +38,7 @@ def made_pixels(rows=136, columns=150):
 
 
 def write_scene(path, pixels):
-    rasters.write_geotiff(
+    writing.write_geotiff(
         path, pixels, GEOTRANSFORM, "EPSG:32632", nodata=0, band_names=list(BANDS_MS)
     )
     return path
@@ -139,7 +142,7 @@ def run(place, folder, *flags, image=None, **options):
 
 def expected_labels(pixels, stride):
     """The brightness classes window by window, in numpy."""
-    filled = mapping.without_nodata(pixels, pixels[..., 0] > 0)
+    filled = map_blocks.without_nodata(pixels, pixels[..., 0] > 0)
     padded = np.pad(filled, ((100, 100), (100, 100), (0, 0)), "symmetric").mean(axis=2)
     nodata = np.pad(pixels[..., 0] == 0, 100, "symmetric")
     rows, columns = (-(-size // stride) for size in pixels.shape[:2])
@@ -172,13 +175,13 @@ def test_a_map_from_the_command_line(place, tmp_path):
         "scene_areas.csv",
         "scene_settings.json",
     }
-    labels, info = rasters.read_raster(folder / "scene_label.tif")
+    labels, info = reading.read_raster(folder / "scene_label.tif")
     assert np.array_equal(labels, expected_labels(made_pixels(), 8))
     assert info.geotransform == (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0)
     assert list(info.category_names) == CLASSES
     assert info.metadata["STRIDE"] == "8"
     assert info.metadata["MODEL_SHA256"] == files.sha256(place / "model.keras")
-    probability, info = rasters.read_raster(folder / "scene_probability.tif")
+    probability, info = reading.read_raster(folder / "scene_probability.tif")
     assert info.nodata == 255
     assert np.array_equal(probability == 255, labels == 255)
     settings = json.loads((folder / "scene_settings.json").read_text())
@@ -278,10 +281,10 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_goes_on(
     def never(*arguments):
         raise AssertionError("the blocks were there already")
 
-    monkeypatch.setattr(mapping, "classify_windows", never)
+    monkeypatch.setattr(block_classes, "classify_windows", never)
     set_up(PROBABILITY_TYPE="float32", ALL_PROBABILITIES=True)
     step.main()
-    labels, _ = rasters.read_raster(tmp_path / "maps" / "scene_label.tif")
+    labels, _ = reading.read_raster(tmp_path / "maps" / "scene_label.tif")
     assert np.array_equal(labels, expected_labels(made_pixels(), 8))
     assert not list((tmp_path / "maps").glob("*.partial"))
 
@@ -310,10 +313,10 @@ def test_options_of_the_map(set_up, tmp_path):
         PATH_TO_PROB_IMAGE="prob.tif",
     )
     step.main()
-    labels, info = rasters.read_raster("label.tif")
+    labels, info = reading.read_raster("label.tif")
     assert info.geotransform[0] == 600400.0 and info.geotransform[3] == 4849760.0
     assert list(info.category_names) == [*CLASSES, "uncertain"]
-    probabilities, info = rasters.read_raster("prob.tif")
+    probabilities, info = reading.read_raster("prob.tif")
     assert info.band_names == ("probability of the label", *CLASSES)
     certain = labels < 3
     assert (probabilities[certain, 0] >= 0.7).all()
@@ -371,7 +374,7 @@ def test_polygons_limit_the_map(set_up):
     )
     set_up(BOUNDS="area.geojson")
     step.main()
-    labels, info = rasters.read_raster("maps/scene_label.tif")
+    labels, info = reading.read_raster("maps/scene_label.tif")
     assert labels.shape == (8, 8) and info.geotransform[0] == 600320.0
     inside = np.arange(8)[:, np.newaxis] + np.arange(8) < 7  # centres clearly above the diagonal
     whole = expected_labels(made_pixels(), 8)[3:11, 4:12]
@@ -382,10 +385,10 @@ def test_polygons_limit_the_map(set_up):
 def test_stride_1_and_8_agree_on_the_ground(set_up):
     set_up(BOUNDS=(600400.0, 4849300.0, 600900.0, 4849700.0))
     step.main()
-    coarse, coarse_info = rasters.read_raster("maps/scene_label.tif")
+    coarse, coarse_info = reading.read_raster("maps/scene_label.tif")
     set_up(BOUNDS=(600400.0, 4849300.0, 600900.0, 4849700.0), STRIDE=1)
     step.main()
-    fine, fine_info = rasters.read_raster("maps/scene_label.tif")
+    fine, fine_info = reading.read_raster("maps/scene_label.tif")
     assert fine.shape == (40, 50)
     compared = 0
     for i, j in np.ndindex(coarse.shape):
@@ -402,7 +405,7 @@ def test_stride_1_and_8_agree_on_the_ground(set_up):
 def test_dense_maps_and_their_metadata(set_up, place):
     set_up(PATH_TO_MODEL=str(place / "dense.keras"))
     step.main()
-    labels, info = rasters.read_raster("maps/scene_label.tif")
+    labels, info = reading.read_raster("maps/scene_label.tif")
     # This network sees no neighbours, so that both ways agree wherever all of a window is pixels.
     assert np.array_equal(labels, expected_labels(made_pixels(), 8))
     assert info.metadata["METHOD"] == "dense"
@@ -411,7 +414,7 @@ def test_dense_maps_and_their_metadata(set_up, place):
 def test_a_network_without_a_dense_form_goes_window_by_window(set_up, place, capsys):
     set_up(PATH_TO_MODEL=str(place / "not_dense.keras"))
     step.main()
-    labels, info = rasters.read_raster("maps/scene_label.tif")
+    labels, info = reading.read_raster("maps/scene_label.tif")
     assert np.array_equal(labels, expected_labels(made_pixels(), 8))
     assert info.metadata["METHOD"] == "windows"
     lines = capsys.readouterr().out.splitlines()
@@ -431,7 +434,7 @@ def test_a_dense_map_of_a_network_without_a_dense_form_is_refused(set_up, place,
 def test_a_scene_in_degrees_gets_no_hectares_and_no_scale_bar(set_up, tmp_path, capsys):
     place = (11.0, 1e-4, 0.0, 43.0, 0.0, -1e-4)
     names = list(BANDS_MS)
-    rasters.write_geotiff("degrees.tif", made_pixels(), place, "EPSG:4326", band_names=names)
+    writing.write_geotiff("degrees.tif", made_pixels(), place, "EPSG:4326", band_names=names)
     set_up(PATH_TO_IMAGE="degrees.tif", HTML=True, POLYGONS=True, STRIDE=32)
     step.main()
     assert "areas are given in pixels and percent only" in capsys.readouterr().out
@@ -454,7 +457,7 @@ def test_openvino_gives_the_same_labels(set_up):
     precision = "bfloat16"
     set_up(ENGINE="openvino", PRECISION=precision, STRIDE=16)
     step.main()
-    labels, info = rasters.read_raster("maps/scene_label.tif")
+    labels, info = reading.read_raster("maps/scene_label.tif")
     assert (labels == expected_labels(made_pixels(), 16)).mean() > 0.97
     assert info.metadata["ENGINE"] == "openvino" and info.metadata["PRECISION"] == precision
 
@@ -504,7 +507,7 @@ def test_two_scenes_of_one_name_do_not_share_a_map(set_up, place, tmp_path, caps
         step.main()
     said = capsys.readouterr().out
     assert "other/scene.tif would both be written to maps/scene_label.tif: map them in" in said
-    labels, _ = rasters.read_raster("maps/scene_label.tif")
+    labels, _ = reading.read_raster("maps/scene_label.tif")
     assert np.array_equal(labels, expected_labels(made_pixels(), 32))
 
 
@@ -544,7 +547,7 @@ def test_a_model_of_the_built_in_sample_is_for_the_scene_of_the_sample(
 
 
 def test_scene_of_other_bands(set_up, tmp_path):
-    rasters.write_geotiff(
+    writing.write_geotiff(
         tmp_path / "four.tif",
         made_pixels()[..., :4],
         GEOTRANSFORM,
@@ -581,7 +584,7 @@ def test_patches_and_scenes_are_not_mixed(set_up, place, tmp_path):
 
 
 def test_patch_of_other_bands(set_up, tmp_path):
-    rasters.write_geotiff(
+    writing.write_geotiff(
         tmp_path / "rgb.tif", np.full((64, 64, 3), 90, np.uint8), GEOTRANSFORM, "EPSG:32632"
     )
     set_up(PATH_TO_IMAGE="rgb.tif")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse import datasets
+from landuse import sensors
+from landuse.patches import class_folders, patch_cache, split_folders, splits
 
 
 def write_ms(path, value=1000, bands=13, size=64):
@@ -37,7 +38,7 @@ def ms_folder(tmp_path):
 
 
 def all_images(folder):
-    return [path for images in datasets.find_images(folder).values() for path in images]
+    return [path for images in class_folders.find_images(folder).values() for path in images]
 
 
 # --- finding ---
@@ -48,29 +49,29 @@ def test_find_images_sorts_and_passes_over_what_is_hidden(ms_folder):
     (ms_folder / "Forest" / "._Forest_1.tif").touch()
     (ms_folder / "Forest" / "notes.txt").touch()
     (ms_folder / "Empty").mkdir()
-    found = datasets.find_images(ms_folder)
+    found = class_folders.find_images(ms_folder)
     assert list(found) == ["Forest", "River"]
     assert [path.name for path in found["Forest"]] == [f"Forest_{n}.tif" for n in range(5)]
-    assert datasets.class_counts(found) == {"Forest": 5, "River": 5}
+    assert class_folders.class_counts(found) == {"Forest": 5, "River": 5}
 
 
 def test_find_images_answers_bad_folders(ms_folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"EuroSAT_SM; did you mean .*EuroSAT_MS\?"):
-        datasets.find_images(tmp_path / "EuroSAT_SM")
+        class_folders.find_images(tmp_path / "EuroSAT_SM")
     with pytest.raises(FileNotFoundError, match="step 00 gets the data"):
-        datasets.find_images(tmp_path / "nowhere" / "x")
+        class_folders.find_images(tmp_path / "nowhere" / "x")
     with pytest.raises(ValueError, match=r"holds no images.*did you mean .*EuroSAT_MS\?"):
-        datasets.find_images(tmp_path)
+        class_folders.find_images(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
-        datasets.find_images(tmp_path / "empty")
+        class_folders.find_images(tmp_path / "empty")
     with pytest.raises(ValueError, match="images directly in it"):
-        datasets.find_images(ms_folder / "River")
+        class_folders.find_images(ms_folder / "River")
     with pytest.raises(NotADirectoryError, match="is a file"):
-        datasets.find_images(ms_folder / "River" / "River_1.tif")
+        class_folders.find_images(ms_folder / "River" / "River_1.tif")
     shutil.rmtree(ms_folder / "River")
     with pytest.raises(ValueError, match="only one class, Forest"):
-        datasets.find_images(ms_folder)
+        class_folders.find_images(ms_folder)
 
 
 # --- splitting ---
@@ -93,7 +94,7 @@ def test_split_random_ranks_by_sha256():
     import hashlib
 
     images = made_names({"Forest": 10, "River": 4})
-    split = datasets.split_random(images, 0.3, 0.2, seed=7)
+    split = splits.split_random(images, 0.3, 0.2, seed=7)
     ranked = sorted(
         (f"Forest_{n}" for n in range(10)),
         key=lambda stem: hashlib.sha256(f"7/{stem}".encode()).hexdigest(),
@@ -102,7 +103,7 @@ def test_split_random_ranks_by_sha256():
     assert forest["test"] == set(ranked[:2])
     assert forest["validation"] == set(ranked[2:5])
     assert forest["train"] == set(ranked[5:])
-    assert list(datasets.split_random(images, 0.3)) == ["train", "validation"]
+    assert list(splits.split_random(images, 0.3)) == ["train", "validation"]
 
 
 counts = st.dictionaries(st.sampled_from("ABCDEF"), st.integers(1, 40), min_size=1)
@@ -114,7 +115,7 @@ def test_a_random_split_is_a_stratified_partition_whatever_the_order(
     counts, validation, test, seed, chance
 ):
     images = made_names(counts)
-    split = datasets.split_random(images, validation, test, seed)
+    split = splits.split_random(images, validation, test, seed)
     everything = [path for images in split.values() for paths in images.values() for path in paths]
     assert len(everything) == len(set(everything)) == sum(counts.values())
     for name, count in counts.items():
@@ -122,14 +123,14 @@ def test_a_random_split_is_a_stratified_partition_whatever_the_order(
         assert abs(len(split["validation"][name]) - validation * count) <= 1
         assert abs(len(split.get("test", {name: []})[name]) - test * count) <= 1
     shuffled = {name: chance.sample(paths, len(paths)) for name, paths in images.items()}
-    assert datasets.split_random(shuffled, validation, test, seed) == split
-    others = datasets.split_random(made_names(counts, ".tif"), validation, test, seed)
+    assert splits.split_random(shuffled, validation, test, seed) == split
+    others = splits.split_random(made_names(counts, ".tif"), validation, test, seed)
     assert stems(others, "train") == stems(split, "train")
 
 
 def test_a_subset_falls_on_the_same_side_but_for_the_cut():
-    whole = datasets.split_random(made_names({"A": 1000}), 0.3)
-    some = datasets.split_random(made_names({"A": 500}), 0.3)
+    whole = splits.split_random(made_names({"A": 1000}), 0.3)
+    some = splits.split_random(made_names({"A": 500}), 0.3)
     moved = stems(some, "validation") - stems(whole, "validation")
     moved |= stems(some, "train") - stems(whole, "train")
     assert len(moved) < 40
@@ -149,13 +150,13 @@ def test_a_subset_falls_on_the_same_side_but_for_the_cut():
 )
 def test_fractions_outside_their_range_are_refused(validation, test, message):
     with pytest.raises(ValueError, match=message):
-        datasets.check_fractions(validation, test)
+        splits.check_fractions(validation, test)
 
 
 def test_split_by_lists_compares_stems():
     images = made_names({"Forest": 4}, ".tif")
     lists = {"train": ["Forest_0", "Forest_3"], "validation": ["Forest_1", "Forest_9"]}
-    split, unlisted, missing = datasets.split_by_lists(images, lists)
+    split, unlisted, missing = splits.split_by_lists(images, lists)
     assert stems(split, "train") == {"Forest_0", "Forest_3"}
     assert stems(split, "validation") == {"Forest_1"}
     assert [path.stem for path in unlisted] == ["Forest_2"]
@@ -166,33 +167,33 @@ def test_lists_are_read_with_any_line_ends(tmp_path):
     (tmp_path / "my-train.txt").write_bytes(b"\xef\xbb\xbfForest/A_1.jpg\r\nB_2.jpg\r\n\r\n")
     (tmp_path / "my-val.txt").write_bytes(b"A_2.jpg\nForest\\B_3.tif")
     (tmp_path / "readme.txt").write_text("hello")
-    lists = datasets.read_split_lists(tmp_path)
+    lists = splits.read_split_lists(tmp_path)
     assert lists == {"train": ["A_1", "B_2"], "validation": ["A_2", "B_3"]}
     (tmp_path / "my-test.txt").write_text("A_2.jpg\n")
     with pytest.raises(ValueError, match="A_2 stands in the lists for test and validation"):
-        datasets.read_split_lists(tmp_path)
+        splits.read_split_lists(tmp_path)
 
 
 def test_bad_lists_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="PATH_TO_SPLIT_LISTS"):
-        datasets.read_split_lists(tmp_path / "none")
+        splits.read_split_lists(tmp_path / "none")
     (tmp_path / "train.txt").write_text("a.jpg")
     with pytest.raises(ValueError, match=r"no list of names ending in val\.txt"):
-        datasets.read_split_lists(tmp_path)
+        splits.read_split_lists(tmp_path)
     (tmp_path / "old_train.txt").write_text("a.jpg")
     with pytest.raises(ValueError, match="two lists for train"):
-        datasets.read_split_lists(tmp_path)
+        splits.read_split_lists(tmp_path)
     (tmp_path / "old_train.txt").unlink()
     (tmp_path / "val.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not a text file"):
-        datasets.read_split_lists(tmp_path)
+        splits.read_split_lists(tmp_path)
 
 
 def test_split_by_longitude_cuts_over_all_classes():
     images = made_names({"A": 5, "B": 5})
     everything = [path for paths in images.values() for path in paths]
     longitudes = {path: float(position) for position, path in enumerate(everything)}
-    split = datasets.split_by_longitude(images, longitudes, 0.3, 0.2)
+    split = splits.split_by_longitude(images, longitudes, 0.3, 0.2)
     assert stems(split, "train") == {f"A_{n}" for n in range(5)}
     assert stems(split, "validation") == {"B_0", "B_1", "B_2"}
     assert stems(split, "test") == {"B_3", "B_4"}
@@ -210,15 +211,15 @@ def snapshot(folder):
 
 
 def make(ms_folder, target, seed=1, **options):
-    split = datasets.split_random(datasets.find_images(ms_folder), 0.4, 0, seed)
-    return datasets.make_split_folder(target, split, {"SEED": seed}, **options)
+    split = splits.split_random(class_folders.find_images(ms_folder), 0.4, 0, seed)
+    return split_folders.make_split_folder(target, split, {"SEED": seed}, **options)
 
 
 def test_a_split_is_hard_linked_listed_and_made_once(ms_folder, tmp_path):
     target = tmp_path / "split"
     assert make(ms_folder, target) is True
     first = snapshot(target)
-    assert len(datasets.find_images(target / "train")["River"]) == 3
+    assert len(class_folders.find_images(target / "train")["River"]) == 3
     linked = next((target / "validation" / "River").iterdir())
     assert linked.stat().st_nlink == 2
     assert linked.samefile(ms_folder / "River" / linked.name)
@@ -235,15 +236,17 @@ def test_a_split_tells_whether_it_was_made_from_the_built_in_sample(ms_folder, t
     (tmp_path / "sample.json").write_text("{}")
     make(ms_folder, tmp_path / "sample")
     make(ms_folder.rename(tmp_path / "mine"), tmp_path / "beside")
-    found = {name: datasets.is_split_of_sample(tmp_path / name) for name in ("other", "sample")}
+    found = {
+        name: split_folders.is_split_of_sample(tmp_path / name) for name in ("other", "sample")
+    }
     assert found == {"other": False, "sample": True}
-    assert not datasets.is_split_of_sample(tmp_path / "beside")
+    assert not split_folders.is_split_of_sample(tmp_path / "beside")
     marker = json.loads((tmp_path / "sample" / "split.json").read_text())
     del marker["built_in_sample"]  # as older versions wrote it
     (tmp_path / "sample" / "split.json").write_text(json.dumps(marker))
-    assert not datasets.is_split_of_sample(tmp_path / "sample")
+    assert not split_folders.is_split_of_sample(tmp_path / "sample")
     (tmp_path / "sample" / "split.json").unlink()
-    assert not datasets.is_split_of_sample(tmp_path / "sample")
+    assert not split_folders.is_split_of_sample(tmp_path / "sample")
 
 
 def test_images_are_copied_where_links_are_not_possible(ms_folder, tmp_path, monkeypatch):
@@ -346,12 +349,12 @@ def test_leftovers_of_killed_runs_are_cleared(ms_folder, tmp_path):
 def test_split_and_source_must_lie_apart(tmp_path):
     for target in ("data", "data/split", "."):
         with pytest.raises(ValueError, match="one contains the other"):
-            datasets.check_paths_are_apart(tmp_path / "data", tmp_path / target)
+            split_folders.check_paths_are_apart(tmp_path / "data", tmp_path / target)
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(ValueError, match="one contains the other"):
-        datasets.check_paths_are_apart(tmp_path / "data", tmp_path / "link" / "split")
-    datasets.check_paths_are_apart(tmp_path / "data", tmp_path / "data2")
+        split_folders.check_paths_are_apart(tmp_path / "data", tmp_path / "link" / "split")
+    split_folders.check_paths_are_apart(tmp_path / "data", tmp_path / "data2")
 
 
 def test_an_empty_folder_may_be_filled_and_a_missing_parent_is_named(ms_folder, tmp_path):
@@ -369,7 +372,7 @@ def test_an_empty_folder_may_be_filled_and_a_missing_parent_is_named(ms_folder, 
 
 def test_patches_are_decoded_once(ms_folder, monkeypatch):
     files = all_images(ms_folder)
-    patches = datasets.open_patches(files)
+    patches = patch_cache.open_patches(files)
     assert patches.shape == (10, 64, 64, 13) and patches.dtype == np.uint16
     assert isinstance(patches, np.memmap)
     assert patches[3, 0, 0].tolist() == list(range(1300, 1313))
@@ -378,17 +381,17 @@ def test_patches_are_decoded_once(ms_folder, monkeypatch):
     def fail(*arguments):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(datasets, "_build_cache", fail)
-    np.testing.assert_array_equal(datasets.open_patches(files), patches)
-    np.testing.assert_array_equal(datasets.open_patches(files, BANDS_MS), patches)
+    monkeypatch.setattr(patch_cache, "_build_cache", fail)
+    np.testing.assert_array_equal(patch_cache.open_patches(files), patches)
+    np.testing.assert_array_equal(patch_cache.open_patches(files, BANDS_MS), patches)
 
 
 def test_a_changed_file_is_decoded_anew_and_the_old_cache_goes(ms_folder):
     files = all_images(ms_folder)
-    old = datasets.open_patches(files)
+    old = patch_cache.open_patches(files)
     write_ms(files[0], 5000)
     os.utime(files[0], ns=(1, 1))
-    new = datasets.open_patches(files)
+    new = patch_cache.open_patches(files)
     assert new[0, 0, 0, 0] == 5000
     assert old[0, 0, 0, 0] == 1000  # a run that has the old one open keeps it
     assert len(list((ms_folder / ".cache").glob("*.npy"))) == 1
@@ -396,21 +399,21 @@ def test_a_changed_file_is_decoded_anew_and_the_old_cache_goes(ms_folder):
 
 def test_bands_are_taken_by_name(ms_folder, tmp_path):
     files = all_images(ms_folder)
-    rgb = datasets.open_patches(files, BANDS_RGB, cache=tmp_path / "cache")
+    rgb = patch_cache.open_patches(files, BANDS_RGB, cache=tmp_path / "cache")
     assert rgb[0, 0, 0].tolist() == [1003, 1002, 1001]
-    assert datasets.open_patches(files, ["B8A"])[0, 0, 0].tolist() == [1012]
+    assert patch_cache.open_patches(files, ["B8A"])[0, 0, 0].tolist() == [1012]
     assert not (tmp_path / "cache" / ".cache").exists()
     with pytest.raises(ValueError, match="has 13 bands, expected 1"):
-        datasets.open_patches(files, ["B99"])
+        patch_cache.open_patches(files, ["B99"])
 
 
 def test_files_with_just_the_named_bands_are_taken_as_they_are(tmp_path):
     for name in ("A", "B"):
         write_ms(tmp_path / "d" / name / "1.tif", bands=12)
     l2a = tuple(band for band in BANDS_MS if band != "B10")
-    patches = datasets.open_patches(all_images(tmp_path / "d"), l2a)
+    patches = patch_cache.open_patches(all_images(tmp_path / "d"), l2a)
     assert patches.shape[-1] == 12
-    assert datasets.band_names_of(2) == ("band_1", "band_2")
+    assert sensors.band_names_of(2) == ("band_1", "band_2")
 
 
 @pytest.fixture
@@ -425,7 +428,7 @@ def damaged(ms_folder):
 
 def test_every_bad_patch_is_named(damaged):
     with pytest.raises(ValueError, match="4 of 11 patches cannot be used") as caught:
-        datasets.open_patches(all_images(damaged))
+        patch_cache.open_patches(all_images(damaged))
     message = str(caught.value)
     assert "Forest_1.tif: cannot be read as an image" in message
     assert "Forest_2.tif: is 32x32 px, expected 64x64" in message
@@ -433,11 +436,11 @@ def test_every_bad_patch_is_named(damaged):
     assert "River_7.jpg: has 3 bands of uint8" in message
     assert "SKIP_BAD_PATCHES" in message
     with pytest.raises(ValueError, match="4 of 11"):  # known from the cache now
-        datasets.open_patches(all_images(damaged))
+        patch_cache.open_patches(all_images(damaged))
 
 
 def test_bad_patches_are_skipped_on_demand(damaged, capsys):
-    patches, files = datasets.open_good_patches(all_images(damaged), skip_bad=True)
+    patches, files = patch_cache.open_good_patches(all_images(damaged), skip_bad=True)
     assert "4 of 11 patches are skipped" in capsys.readouterr().out
     assert len(patches) == len(files) == 7
     assert [int(patch[0, 0, 0]) for patch in patches] == [
@@ -451,19 +454,19 @@ def test_truncated_jpegs_are_named(tmp_path):
     whole = (tmp_path / "A" / "1.jpg").read_bytes()
     (tmp_path / "A" / "2.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"1 of 3 .*A/2\.jpg: cannot be read"):
-        datasets.open_patches(all_images(tmp_path))
+        patch_cache.open_patches(all_images(tmp_path))
     (tmp_path / "A" / "1.jpg").write_bytes(b"")
     (tmp_path / "B" / "1.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match="none of 3 patches"):
-        datasets.open_patches(all_images(tmp_path), skip_bad=True)
+        patch_cache.open_patches(all_images(tmp_path), skip_bad=True)
 
 
 def test_a_cache_that_cannot_be_kept_is_answered(ms_folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="cannot be kept in"):
-        datasets.open_patches(all_images(ms_folder), cache=tmp_path / "file" / "cache")
+        patch_cache.open_patches(all_images(ms_folder), cache=tmp_path / "file" / "cache")
     with pytest.raises(ValueError, match="no patches"):
-        datasets.open_patches([])
+        patch_cache.open_patches([])
 
 
 def _open_with_small_disk(folder, results):
@@ -471,7 +474,7 @@ def _open_with_small_disk(folder, results):
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
     try:
-        datasets.open_patches(all_images(folder))
+        patch_cache.open_patches(all_images(folder))
     except OSError as error:
         results.put(str(error))
 
@@ -484,11 +487,11 @@ def test_a_full_disk_is_named_and_leaves_nothing(ms_folder):
     assert "decoded patches cannot be written" in results.get(timeout=60)
     run.join(timeout=60)
     assert {path.suffix for path in (ms_folder / ".cache").iterdir()} == {".lock"}
-    assert len(datasets.open_patches(all_images(ms_folder))) == 10
+    assert len(patch_cache.open_patches(all_images(ms_folder))) == 10
 
 
 def _mean_of_cache(folder, results):
-    results.put(float(datasets.open_patches(all_images(folder)).mean()))
+    results.put(float(patch_cache.open_patches(all_images(folder)).mean()))
 
 
 def test_runs_share_a_cache(ms_folder):
@@ -509,7 +512,7 @@ def test_runs_share_a_cache(ms_folder):
 
 def test_load_part(ms_folder, tmp_path):
     make(ms_folder, tmp_path / "split")
-    patches, labels, class_names, files = datasets.load_part(tmp_path / "split", "train")
+    patches, labels, class_names, files = split_folders.load_part(tmp_path / "split", "train")
     assert patches.shape == (6, 64, 64, 13)
     assert class_names == ["Forest", "River"]
     assert labels.dtype == np.int64
@@ -517,16 +520,16 @@ def test_load_part(ms_folder, tmp_path):
     assert [class_names.index(file.parent.name) for file in files] == labels.tolist()
     assert (tmp_path / "split" / ".cache").is_dir()
     assert not (tmp_path / "split" / "train" / ".cache").exists()
-    some, *_ = datasets.load_part(tmp_path / "split", "validation", ["B04"])
+    some, *_ = split_folders.load_part(tmp_path / "split", "validation", ["B04"])
     assert some.shape == (4, 64, 64, 1)
 
 
 def test_load_part_answers_missing_parts_and_unknown_classes(ms_folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="step 01 first"):
-        datasets.load_part(tmp_path / "split", "train")
+        split_folders.load_part(tmp_path / "split", "train")
     make(ms_folder, tmp_path / "split")
     with pytest.raises(FileNotFoundError, match="test"):
-        datasets.load_part(tmp_path / "split", "test")
+        split_folders.load_part(tmp_path / "split", "test")
     write_ms(tmp_path / "split" / "validation" / "Lake" / "1.tif")
     with pytest.raises(ValueError, match=r"classes that .*train lacks: Lake"):
-        datasets.load_part(tmp_path / "split", "validation")
+        split_folders.load_part(tmp_path / "split", "validation")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from landuse import dense
+from landuse.networks import dense
 
 BANDS = 3
 CLASSES = 4

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from landuse import devices, engines, training
+from landuse import devices
+from landuse.networks import engines, precisions
 
 
 @pytest.mark.parametrize(
@@ -28,9 +29,9 @@ def test_automatic_precision(
     wanted = "bfloat16" if processor else "float32"
     assert engines.resolve_precision("openvino", "auto") == wanted
     try:
-        assert training.set_precision("auto") == training_in
+        assert precisions.set_precision("auto") == training_in
     finally:
-        training.set_precision("float32")
+        precisions.set_precision("float32")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landuse import engines
+from landuse.networks import engines, precisions
 
 
 def nested_model(policy):
@@ -59,14 +59,14 @@ def test_precision_is_that_of_the_base_network_and_the_top(engine, trained_in, p
 
 def test_model_is_not_changed_by_its_precision():
     model = nested_model("float32")
-    engines.with_precision(model, "bfloat16")
+    precisions.with_precision(model, "bfloat16")
     inner = next(layer for layer in model.layers if layer.name == "Base")
     assert {layer.compute_dtype for layer in inner.layers} == {"float32"}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_normalisation_pooling_and_probabilities_are_float32(precision):
-    model = engines.with_precision(nested_model("mixed_bfloat16"), precision)
+    model = precisions.with_precision(nested_model("mixed_bfloat16"), precision)
     _, scaled, base, pooled, hidden, top = model.layers
     assert {layer.compute_dtype for layer in (scaled, pooled, top)} == {"float32"}
     assert {layer.compute_dtype for layer in (*base.layers[1:], hidden)} == {precision}

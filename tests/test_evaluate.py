@@ -10,7 +10,8 @@ from keras import layers
 from skimage import io
 
 import image_functions
-from landuse import files, model_files
+from landuse import files
+from landuse.networks import model_files
 
 CLASSES = ["Dark", "Grey", "Light"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from landuse import dense, folding
+from landuse.networks import dense, folding
 
 
 def all_layers(model):

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from landuse import devices, fusing, training
+from landuse import devices
+from landuse.networks import fusing, precisions
+from landuse.training import optimizers
 
 pytestmark = pytest.mark.skipif(
     not devices.has_onednn(), reason="only with TensorFlow on a processor"
@@ -24,7 +26,7 @@ def make_model(frozen=False, **options):
     features = layers.BatchNormalization(name="of_features")(features)
     model = keras.Model(pixels, layers.Dense(3, activation="softmax", dtype="float32")(features))
     base.get_layer("first").trainable = not frozen
-    optimizer = training.make_optimizer("SGD", 0.1)
+    optimizer = optimizers.make_optimizer("SGD", 0.1)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -51,10 +53,10 @@ def test_training_is_the_same(options, frozen):
 
 def test_training_in_bfloat16_is_alike():
     try:
-        training.set_precision("mixed_bfloat16")
+        precisions.set_precision("mixed_bfloat16")
         own, fused = make_model(), make_model()
     finally:
-        training.set_precision("float32")
+        precisions.set_precision("float32")
     fusing.fuse_batch_normalization(fused)
     (losses, _), (fused_losses, _) = train(own), train(fused)
     np.testing.assert_allclose(fused_losses, losses, rtol=0.05)

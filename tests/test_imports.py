@@ -1,6 +1,7 @@
 """Imports go downwards only, and what a script needs before its work is light."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,41 +9,45 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Folders and modules of landuse/ from the ground up: each imports from those before it.
 LAYERS = (
-    "command_line",
+    "choices",
     "files",
+    "downloads",
     "devices",
-    "datasets",
-    "networks",
-    "fusing",
-    "model_files",
-    "dense",
-    "training",
-    "reports",
-    "place_tables",
-    "class_tables",
+    "sensors",
+    "map_values",
+    "command_line",
     "rasters",
-    "labelled_features",
-    "products",
+    "sample",
+    "patches",
+    "networks",
     "scenes",
-    "single_patches",
-    "folding",
-    "engines",
+    "evaluation",
+    "training",
+    "outputs",
     "mapping",
-    "maps",
-    "views",
-    "labelling_page",
-    "scene_windows",
-    "scene_maps",
-    "sample_data",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
-MODULES = sorted((REPOSITORY / "landuse").glob("*.py"))
+PACKAGE = REPOSITORY / "landuse"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+DOOR = REPOSITORY / "image_functions.py"
 SCRIPTS = sorted([*REPOSITORY.glob("[0-9][0-9]_*.py"), *REPOSITORY.glob("statistics.py")])
+MOST_LINES = 425
 
 
 def name(path):
-    return path.stem
+    return path.relative_to(REPOSITORY).with_suffix("").as_posix()
+
+
+def dotted(path):
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def layer_of(module):
+    """The folder or module right below landuse/ that a dotted name lies in; "" for others."""
+    first, *rest = module.split(".")
+    return rest[0] if first == "landuse" and rest else ""
 
 
 def imports(path, top_level_only=False):
@@ -52,57 +57,98 @@ def imports(path, top_level_only=False):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = ("landuse." if node.level else "") + (node.module or "")
-            yield from (f"{module}.{alias.name}".replace("..", ".") for alias in node.names)
+            assert node.level == 0, f"{path} imports by dots"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def own_modules(path):
     """Modules of this repository that a file imports."""
     stems = {script.stem for script in SCRIPTS if script.stem != "statistics"}
-    for dotted in imports(path):
-        first, *rest = dotted.split(".")
-        if first == "landuse":
-            yield rest[0] if rest else "landuse"
-        elif first in {"image_functions", "benchmarks", "notebooks", "tests", *stems}:
-            yield first
+    own = {"landuse", "image_functions", "benchmarks", "notebooks", "tests", *stems}
+    return {module for module in imports(path) if module.split(".")[0] in own}
 
 
-def test_every_module_has_its_layer():
-    assert {path.stem for path in MODULES} - {"__init__"} <= set(LAYERS)
+def test_every_folder_has_its_layer():
+    assert {layer_of(dotted(path)) for path in MODULES} - {""} == set(LAYERS)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_modules_import_from_earlier_modules_only(path):
-    position = LAYERS.index(path.stem) if path.stem in LAYERS else 0
-    allowed = {*LAYERS[:position], "image_functions"}
-    assert set(own_modules(path)) <= allowed
+def test_folders_import_from_lower_folders_only(path):
+    own = layer_of(dotted(path))
+    allowed = LAYERS[: LAYERS.index(own) + 1] if own else ()
+    assert {layer_of(module) for module in own_modules(path)} <= set(allowed)
 
 
-def test_image_functions_import_libraries_only():
-    assert set(own_modules(REPOSITORY / "image_functions.py")) == set()
+def test_no_module_imports_itself_by_a_detour():
+    def is_type_only(tree, node):
+        return any(
+            isinstance(block, ast.If)
+            and ast.unparse(block.test) == "TYPE_CHECKING"
+            and node in block.body
+            for block in tree.body
+        )
+
+    known = {dotted(path) for path in MODULES}
+    needed = {}
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and not is_type_only(tree, node)
+            for alias in node.names
+        }
+        needed[dotted(path)] = found & known
+    graphlib.TopologicalSorter(needed).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_modules_import_modules_not_names(path):
+    names = own_modules(path) - {dotted(other) for other in MODULES}
+    assert {module.rpartition(".")[0] for module in names} <= {"landuse.rasters.gdal_setup"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_module_is_long_and_each_says_what_it_is_about(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(text)).splitlines()[0].endswith(".")
+    if path.name == "__init__.py":
+        assert len(ast.parse(text).body) == 1
+
+
+def test_no_two_modules_have_the_same_name():
+    stems = [path.stem for path in MODULES if path.name != "__init__.py"]
+    assert len(stems) == len(set(stems))
+
+
+def test_the_door_defines_nothing():
+    kinds = {type(node) for node in ast.parse(DOOR.read_text(encoding="utf-8")).body}
+    assert kinds == {ast.Expr, ast.ImportFrom, ast.Assign}  # docstring, imports, __all__
+    assert {layer_of(module) for module in own_modules(DOOR)} <= {"devices", "patches", "sensors"}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_scripts_import_shared_code_only(path):
-    assert set(own_modules(path)) <= {*LAYERS, "image_functions"}
+    assert {module.split(".")[0] for module in own_modules(path)} <= {"landuse", "image_functions"}
 
 
 @pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=name)
 def test_only_rasters_know_gdal(path):
-    users = [dotted for dotted in imports(path) if dotted.split(".")[0] in ("osgeo", "rasterio")]
-    assert users == [] or path.stem in ("rasters", "labelled_features")
+    users = [module for module in imports(path) if module.split(".")[0] in ("osgeo", "rasterio")]
+    assert users == [] or path.parent.name == "rasters"
 
 
 @pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=name)
 def test_shared_code_runs_on_any_backend(path):
-    used = {dotted.split(".")[0] for dotted in imports(path, top_level_only=True)}
+    used = {module.split(".")[0] for module in imports(path, top_level_only=True)}
     assert used.isdisjoint({"tensorflow", "jax", "torch"})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_nothing_but_step_0_knows_the_network(path):
     network = ("urllib", "http", "socket", "requests", "ftplib", "pooch")
-    assert {dotted.split(".")[0] for dotted in imports(path)}.isdisjoint(network)
+    assert {module.split(".")[0] for module in imports(path)}.isdisjoint(network)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
@@ -143,7 +189,7 @@ def test_unknown_flag_is_one_line_and_status_2(path):
 
 
 def test_everything_imports_without_a_warning():
-    names = ["image_functions", *(f"landuse.{path.stem}" for path in MODULES)]
+    names = ["image_functions", *map(dotted, MODULES)]
     code = f"import {', '.join(names)}"
     answer = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

@@ -13,39 +13,42 @@ import sys
 import keras
 import numpy as np
 import image_functions
-from landuse import model_files, networks, training
+from landuse.evaluation import predictions
+from landuse.networks import model_files, pixel_layers, tops, transfer
+from landuse.training import optimizers, runs, training_data
 
 assert keras.backend.backend() == "jax"
 folder = sys.argv[1]
 keras.utils.set_random_seed(1)
 labels = np.arange(8) % 2
 patches = np.random.default_rng(0).integers(0, 2000, (8, 64, 64, 13)).astype("uint16")
-part = training.Part(patches, labels, [f"{i}.tif" for i in range(8)])
+part = training_data.Part(patches, labels, [f"{i}.tif" for i in range(8)])
 names = list(image_functions.BANDS_MS)
 statistics = image_functions.pooled_statistics(patches, names)
-data = training.Data(part, part, ["a", "b"], names, "DN", statistics)
+data = training_data.Data(part, part, ["a", "b"], names, "DN", statistics)
 settings = {"OPTIMIZER": "AdamW", "SCHEDULE": "cosine", "WARMUP_EPOCHS": 0, "WEIGHT_DECAY": 0.02}
 settings |= {"CLIP_NORM": 1.0, "EMA": True}
 
-learned = networks.imagenet_network("MobileNet", None)
+learned = transfer.imagenet_network("MobileNet", None)
 pixels = keras.Input((64, 64, 13))
-pictures = networks.mix_bands(networks.to_units(pixels, "DN", "rgb8"), names, learned.band_names)
-model = keras.Model(pixels, networks.new_top(learned.features(pictures), "MobileNet", ["a", "b"]))
-networks.freeze_base(model, "MobileNet")
+pictures = pixel_layers.to_units(pixels, "DN", "rgb8")
+pictures = pixel_layers.mix_bands(pictures, names, learned.band_names)
+model = keras.Model(pixels, tops.new_top(learned.features(pictures), "MobileNet", ["a", "b"]))
+transfer.freeze_base(model, "MobileNet")
 before = np.array(model.get_layer("probabilities").kernel)
 model.compile(
-    training.scheduled_optimizer(settings, 1e-3, 1, 1),
+    optimizers.scheduled_optimizer(settings, 1e-3, 1, 1),
     "categorical_crossentropy",
     metrics=["accuracy"],
 )
-with training.open_run(folder, {}) as run:
+with runs.open_run(folder, {}) as run:
     run.describe(data, "MobileNet")
     run.fit("top", model, data.batches("train", 8), data.batches("validation", 8), 1)
     assert not np.array_equal(before, model.get_layer("probabilities").kernel)
-    wanted = training.predict(model, data, "validation", 8)
+    wanted = predictions.predict(model, data, "validation", 8)
     model_files.save(model, run.record, run.model_path)
     loaded, record = model_files.load(run.model_path)
-np.testing.assert_allclose(training.predict(loaded, data, "validation", 8), wanted, atol=1e-5)
+np.testing.assert_allclose(predictions.predict(loaded, data, "validation", 8), wanted, atol=1e-5)
 assert record["versions"]["jax"]
 print("trained, saved and loaded on", keras.backend.backend())
 """

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
-from landuse import class_tables, labelled_features, rasters
-from landuse.labelled_features import read_labelled_features
+from landuse.evaluation import class_tables
+from landuse.rasters import labelled_features, reference_systems, vectors
 
 UTM = "EPSG:32632"
 CENTRE = (600_000.0, 4_850_000.0)
@@ -15,7 +15,7 @@ CENTRE = (600_000.0, 4_850_000.0)
 
 def in_degrees(x, y):
     transformation = osr.CoordinateTransformation(
-        rasters._spatial_reference(UTM), rasters._spatial_reference("EPSG:4326")
+        reference_systems.spatial_reference(UTM), reference_systems.spatial_reference("EPSG:4326")
     )
     return transformation.TransformPoint(x, y)[:2]
 
@@ -46,7 +46,7 @@ def geojson(tmp_path):
 
 
 def test_geojson_in_degrees_becomes_points_and_polygons_in_the_maps_system(geojson):
-    found = read_labelled_features(geojson, UTM, "kind")
+    found = labelled_features.read_labelled_features(geojson, UTM, "kind")
     assert found.names == ("Forest", "River", "River")
     assert found.is_point.tolist() == [False, True, True]
     assert found.parts == ("train", "", "")
@@ -63,8 +63,8 @@ def test_vector_files_say_the_same(geojson, tmp_path, driver):
     gdal.VectorTranslate(
         path, str(geojson), format=driver, where="kind = 'Forest'", dstSRS="EPSG:3035"
     )
-    found = read_labelled_features(path, UTM, "kind")
-    expected = read_labelled_features(geojson, UTM, "kind")
+    found = labelled_features.read_labelled_features(path, UTM, "kind")
+    expected = labelled_features.read_labelled_features(geojson, UTM, "kind")
     assert found.names == ("Forest",)
     area = ogr.CreateGeometryFromWkb(found.geometries[0]).GetArea()
     assert area == pytest.approx(10_000, rel=1e-3)
@@ -83,7 +83,7 @@ def test_vector_files_say_the_same(geojson, tmp_path, driver):
 def test_tables_of_places(tmp_path, text):
     path = tmp_path / "points.csv"
     path.write_text(text.format(*in_degrees(*CENTRE)), encoding="utf-8")
-    found = read_labelled_features(path, UTM)
+    found = labelled_features.read_labelled_features(path, UTM)
     assert found.names == ("Forest",)
     np.testing.assert_allclose(found.coordinates(), [CENTRE], atol=0.01)
 
@@ -91,7 +91,7 @@ def test_tables_of_places(tmp_path, text):
 def test_degrees_in_columns_x_and_y_are_noticed(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("x,y,class\n{},{},3.0\n".format(*in_degrees(*CENTRE)))
-    found = read_labelled_features(path, UTM)
+    found = labelled_features.read_labelled_features(path, UTM)
     np.testing.assert_allclose(found.coordinates(), [CENTRE], atol=0.01)
     assert "taken for longitude and latitude" in found.messages[0]
 
@@ -115,12 +115,12 @@ def test_what_cannot_be_read_is_said(tmp_path, name, text, message):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises((ValueError, OSError), match=message):
-        read_labelled_features(path, UTM)
+        labelled_features.read_labelled_features(path, UTM)
 
 
 def test_an_attribute_that_is_not_there(geojson):
     with pytest.raises(ValueError, match="has no attribute 'klass'; it has kind, part"):
-        read_labelled_features(geojson, UTM, "klass")
+        labelled_features.read_labelled_features(geojson, UTM, "klass")
 
 
 def test_a_shapefile_without_a_system_needs_one(geojson, tmp_path):
@@ -128,20 +128,20 @@ def test_a_shapefile_without_a_system_needs_one(geojson, tmp_path):
     gdal.VectorTranslate(str(path), str(geojson), format="ESRI Shapefile", where="kind = 'Forest'")
     path.with_suffix(".prj").unlink()
     with pytest.raises(ValueError, match="says no coordinate reference system"):
-        read_labelled_features(path, UTM, "kind")
-    found = read_labelled_features(path, UTM, "kind", own_crs="EPSG:4326")
+        labelled_features.read_labelled_features(path, UTM, "kind")
+    found = labelled_features.read_labelled_features(path, UTM, "kind", own_crs="EPSG:4326")
     np.testing.assert_allclose(found.coordinates(), [(600_050, 4_850_050)], atol=30)
 
 
 def test_a_web_address_is_refused():
     with pytest.raises(ValueError, match="only files on this machine"):
-        read_labelled_features("/vsicurl/http://127.0.0.1:9/a.geojson", UTM)
+        labelled_features.read_labelled_features("/vsicurl/http://127.0.0.1:9/a.geojson", UTM)
 
 
 def test_burnt_classes_leave_out_what_overlaps():
     """Squares of 4 and 2 cells that share one column."""
     wide, narrow = (
-        rasters.polygon_from_rings([np.array(ring)])
+        vectors.polygon_from_rings([np.array(ring)])
         for ring in (
             [(0, 0), (20, 0), (20, 20), (0, 20)],
             [(10, 0), (30, 0), (30, 10), (10, 10)],

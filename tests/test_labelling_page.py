@@ -7,8 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from landuse import labelling_page
-from landuse.labelling_page import LabelWindow
+from landuse.outputs import labelling_page
 
 NAMES = ["Forest", "</script><b>Färm", "River"]
 
@@ -16,7 +15,7 @@ NAMES = ["Forest", "</script><b>Färm", "River"]
 def make_page(path, count=4, names=NAMES, about=None, **options):
     rng = np.random.default_rng(0)
     windows = [
-        LabelWindow(
+        labelling_page.LabelWindow(
             str(number),
             tuple(rng.integers(1, 255, (48, 48, 3)).astype(np.uint8) for _ in range(2)),
             (16, 16, 32, 32),

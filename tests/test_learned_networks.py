@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import image_functions
-from landuse import model_files, networks
+from landuse.networks import bases, catalogue, model_files, pixel_layers, tops, transfer
 
 RGB = list(image_functions.BANDS_RGB)
 MS = list(image_functions.BANDS_MS)
@@ -42,10 +42,10 @@ def write_official_file(path, base):
 
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50", "DenseNet201"])
 def test_pixels_as_the_pretrained_weights_expect_them(name, monkeypatch):
-    monkeypatch.setattr(networks, "base_network", lambda *_: None)
+    monkeypatch.setattr(bases, "base_network", lambda *_: None)
     pixels = random_pixels(3)
     wanted = image_functions.preprocessing_image_rgb(pixels, name)
-    got = output(networks.imagenet_network(name, None).front, pixels)
+    got = output(transfer.imagenet_network(name, None).front, pixels)
     np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
@@ -62,35 +62,35 @@ def test_pixels_as_the_pretrained_weights_expect_them(name, monkeypatch):
     ],
 )
 def test_other_networks_expect_what_keras_says(name, module, monkeypatch):
-    monkeypatch.setattr(networks, "base_network", lambda *_: None)
+    monkeypatch.setattr(bases, "base_network", lambda *_: None)
     pixels = random_pixels(3)
     wanted = getattr(keras.applications, module).preprocess_input(pixels.copy())
-    got = output(networks.imagenet_network(name, None).front, pixels)
+    got = output(transfer.imagenet_network(name, None).front, pixels)
     np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["MobileNet", "VGG16"])
 def test_official_files_are_read(name, tmp_path):
-    base = networks.base_network(name, 3)
+    base = bases.base_network(name, 3)
     write_official_file(tmp_path / "notop.h5", base)
-    learned = model_files.learned_network(name, str(tmp_path / "notop.h5"))
+    learned = transfer.learned_network(name, str(tmp_path / "notop.h5"))
     for got, wanted in zip(learned.base.get_weights(), base.get_weights(), strict=True):
         assert np.array_equal(got, wanted)
 
 
 def test_the_official_file_of_another_network(tmp_path):
-    write_official_file(tmp_path / "notop.h5", networks.base_network("MobileNet", 3))
+    write_official_file(tmp_path / "notop.h5", bases.base_network("MobileNet", 3))
     with pytest.raises(ValueError, match=r"notop.h5: these weights do not fit MobileNetV2 "):
-        model_files.learned_network("MobileNetV2", str(tmp_path / "notop.h5"))
+        transfer.learned_network("MobileNetV2", str(tmp_path / "notop.h5"))
 
 
 def test_a_failed_download_says_where_the_file_is(monkeypatch):
     def fail(*_):
         raise Exception("URL fetch failure on https://x.org/mobilenet_notop.h5: None -- no network")
 
-    monkeypatch.setattr(networks, "_construct", fail)
+    monkeypatch.setattr(bases, "_construct", fail)
     with pytest.raises(OSError, match=r"from https://x.org/mobilenet_notop.h5") as error:
-        model_files.learned_network("MobileNet", "imagenet")
+        transfer.learned_network("MobileNet", "imagenet")
     assert "WEIGHTS = 'path/to/mobilenet_notop.h5'" in str(error.value)
 
 
@@ -99,8 +99,8 @@ def save_model(path, band_names=RGB, units="rgb8", classes=("a", "b"), policy="f
     keras.config.set_dtype_policy(policy)
     statistics = {"mean": [90.0 + 9 * i for i in range(len(band_names))]}
     statistics |= {"std": [50.0 - i for i in range(len(band_names))], "units": units}
-    base = networks.base_network("MobileNet", len(band_names))
-    model = networks.classifier(base, band_names, units, classes, statistics)
+    base = bases.base_network("MobileNet", len(band_names))
+    model = tops.classifier(base, band_names, units, classes, statistics)
     keras.config.set_dtype_policy(before)
     record = {
         "class_names": list(classes),
@@ -117,14 +117,14 @@ def save_model(path, band_names=RGB, units="rgb8", classes=("a", "b"), policy="f
 def build(learned, pixels, class_names):
     inputs = keras.Input(pixels.shape[1:])
     features = learned.features(inputs)
-    model = keras.Model(inputs, networks.new_top(features, "MobileNet", class_names))
-    networks.keep_top(model, learned, class_names)
+    model = keras.Model(inputs, tops.new_top(features, "MobileNet", class_names))
+    transfer.keep_top(model, learned, class_names)
     return model
 
 
 def test_own_model_in_another_precision(tmp_path):
     saved = save_model(tmp_path / "m.keras", policy="mixed_bfloat16")
-    learned = model_files.learned_network("MobileNet", str(tmp_path / "m.keras"))
+    learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))
     assert learned.base.get_layer("conv1").compute_dtype == "float32"
     assert learned.base.name == "MobileNet"
     model = build(learned, random_pixels(3), ["a", "b"])
@@ -134,7 +134,7 @@ def test_own_model_in_another_precision(tmp_path):
 
 def test_the_top_is_kept_for_the_same_classes_only(tmp_path):
     save_model(tmp_path / "m.keras")
-    learned = model_files.learned_network("MobileNet", str(tmp_path / "m.keras"))
+    learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))
     same = build(learned, random_pixels(3), ["a", "b"]).get_layer("probabilities").get_weights()
     assert np.array_equal(same[0], learned.top["probabilities"][0])
     other = build(learned, random_pixels(3), ["a", "c"]).get_layer("probabilities").get_weights()
@@ -144,33 +144,33 @@ def test_the_top_is_kept_for_the_same_classes_only(tmp_path):
 def test_own_model_of_another_network(tmp_path):
     save_model(tmp_path / "m.keras")
     with pytest.raises(ValueError, match="a model of MobileNet, not of VGG16: set NETWORK"):
-        model_files.learned_network("VGG16", str(tmp_path / "m.keras"))
+        transfer.learned_network("VGG16", str(tmp_path / "m.keras"))
     with pytest.raises(FileNotFoundError, match="there is no model"):
-        model_files.learned_network("VGG16", str(tmp_path / "none.keras"))
+        transfer.learned_network("VGG16", str(tmp_path / "none.keras"))
 
 
 def test_the_mix_of_bands_starts_as_their_selection(tmp_path):
     save_model(tmp_path / "m.keras")
-    learned = model_files.learned_network("MobileNet", str(tmp_path / "m.keras"))
+    learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))
     dn = random_pixels(13, 4000)
     inputs = keras.Input(dn.shape[1:])
-    pictures = networks.to_units(inputs, "DN", "rgb8")
-    mixed = networks.mix_bands(pictures, MS, learned.band_names)
+    pictures = pixel_layers.to_units(inputs, "DN", "rgb8")
+    mixed = pixel_layers.mix_bands(pictures, MS, learned.band_names)
     rgb = image_functions.scale_to_rgb8(dn[..., [3, 2, 1]].astype("uint16")).astype("float32")
     np.testing.assert_allclose(keras.Model(inputs, mixed)(dn), rgb, atol=1e-4)
-    assert networks.mix_bands(inputs, MS, MS) is inputs
+    assert pixel_layers.mix_bands(inputs, MS, MS) is inputs
 
 
 def test_a_wider_convolution_keeps_the_size_of_activations(tmp_path):
     save_model(tmp_path / "m.keras")
-    learned = model_files.learned_network("MobileNet", str(tmp_path / "m.keras"))
+    learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))
     statistics = {"units": "rgb8", "mean": [100.0] * 13, "std": [40.0] * 13}
-    wide = networks.widen_first_convolution(learned, MS, statistics)
+    wide = transfer.widen_first_convolution(learned, MS, statistics)
     # All bands rise and fall together, each as the standardisation takes it.
     state = np.random.default_rng(0).normal(size=(2, 64, 64, 1)).astype("float32")
 
     def pixels_of(network):
-        mean, std = networks._mean_and_std(network)
+        mean, std = transfer._mean_and_std(network)
         return (mean + state * std).astype("float32")
 
     first = learned.base.get_layer("conv1")(output(learned.front, pixels_of(learned)))
@@ -184,8 +184,8 @@ def test_a_wider_convolution_keeps_the_size_of_activations(tmp_path):
 
 def test_widening_minds_the_order_of_channels():
     keras.utils.set_random_seed(0)
-    learned = networks.imagenet_network("VGG16", None)
-    wide = networks.widen_first_convolution(learned, MS, STATISTICS)
+    learned = transfer.imagenet_network("VGG16", None)
+    wide = transfer.widen_first_convolution(learned, MS, STATISTICS)
     narrow_kernel, wide_kernel = (
         network.base.get_layer("block1_conv1").get_weights()[0] for network in (learned, wide)
     )
@@ -195,10 +195,10 @@ def test_widening_minds_the_order_of_channels():
 
 
 def test_new_bands_come_in_as_the_known_ones_do():
-    learned = networks.imagenet_network("VGG16", None)
-    wide = networks.widen_first_convolution(learned, MS, STATISTICS)
-    mean, std = networks._mean_and_std(wide)
-    found_mean, found_std = networks._statistics_in("rgb8", STATISTICS)
+    learned = transfer.imagenet_network("VGG16", None)
+    wide = transfer.widen_first_convolution(learned, MS, STATISTICS)
+    mean, std = transfer._mean_and_std(wide)
+    found_mean, found_std = transfer._statistics_in("rgb8", STATISTICS)
     level, spread = (found_mean - mean) / std, found_std / std
     known = [MS.index(name) for name in RGB]
     new = [place for place in range(13) if place not in known]
@@ -209,21 +209,21 @@ def test_new_bands_come_in_as_the_known_ones_do():
 
 def test_bands_and_units_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match=r"takes the bands B04, B03, B02, but .* B12, B8A, B04"):
-        networks.mix_bands(keras.Input((64, 64, 3)), ["B12", "B8A", "B04"], RGB)
+        pixel_layers.mix_bands(keras.Input((64, 64, 3)), ["B12", "B8A", "B04"], RGB)
     with pytest.raises(ValueError, match="trained on DN, but these images have 8 bits"):
-        networks.to_units(keras.Input((64, 64, 3)), "rgb8", "DN")
+        pixel_layers.to_units(keras.Input((64, 64, 3)), "rgb8", "DN")
     with pytest.raises(ValueError, match="first block of MobileNet"):
-        networks.check_fine_tuning("MobileNet", epochs=1)
+        catalogue.check_fine_tuning("MobileNet", epochs=1)
 
 
 def test_the_first_convolution_learns_where_it_is_new():
-    learned = networks.imagenet_network("VGG16", None)
-    wide = networks.widen_first_convolution(learned, MS, STATISTICS)
+    learned = transfer.imagenet_network("VGG16", None)
+    wide = transfer.widen_first_convolution(learned, MS, STATISTICS)
     inputs = keras.Input((64, 64, 13))
-    model = keras.Model(inputs, networks.new_top(wide.features(inputs), "VGG16", ["a", "b"]))
-    networks.freeze_base(model, "VGG16")
-    networks.unfreeze_all_but_first_block(model, "VGG16")
-    networks.unfreeze_first_convolution(model, "VGG16")
+    model = keras.Model(inputs, tops.new_top(wide.features(inputs), "VGG16", ["a", "b"]))
+    transfer.freeze_base(model, "VGG16")
+    transfer.unfreeze_all_but_first_block(model, "VGG16")
+    transfer.unfreeze_first_convolution(model, "VGG16")
     base = model.get_layer("VGG16")
     frozen = [layer.name for layer in base.layers if layer.weights and not layer.trainable]
     assert frozen == ["block1_conv2"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landuse import mapping
+from landuse.mapping import grids, map_blocks, methods, whole_scene
+from landuse.scenes import thinning
 
 CLASSES = 10
 
@@ -50,7 +51,7 @@ def classes_scene(rows=150, columns=130, seed=1):
 def classify(scene, folder, stride=8, predict=window_mean, valid=None, log=None, **options):
     options.setdefault("settings", {})
     options.setdefault("batch_size", 16)
-    return mapping.classify_scene(
+    return whole_scene.classify_scene(
         reader(scene, valid, log), scene.shape[:2], predict, stride, CLASSES, folder, **options
     )
 
@@ -98,8 +99,8 @@ def test_strides_1_and_8_agree_at_the_same_place_on_the_ground(tmp_path):
     fine = classify(scene, tmp_path / "fine", 1).labels
     coarse = classify(scene, tmp_path / "coarse", 8).labels
     geotransform = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
-    left, width, _, top, _, height = mapping.grid_geotransform(
-        geotransform, mapping.scene_grid((90, 100), 8)
+    left, width, _, top, _, height = grids.grid_geotransform(
+        geotransform, grids.scene_grid((90, 100), 8)
     )
     compared = 0
     for i, j in np.ndindex(coarse.shape):
@@ -175,7 +176,7 @@ def test_nodata_within_a_window_is_filled(tmp_path, slope):
     scene = classes_scene()
     rows, columns = np.indices(scene.shape[:2])
     valid = columns + slope * rows < 100
-    filled = mapping.without_nodata(scene, valid)
+    filled = map_blocks.without_nodata(scene, valid)
     expected = classify(filled, tmp_path / "a", valid=valid, probability_type="float32")
     for block_size in (40, 1000):
         options = {"block_size": block_size, "probability_type": "float32", "mirror_nodata": True}
@@ -188,7 +189,7 @@ def test_nodata_is_replaced_by_a_reflection():
     pixels = np.arange(40, dtype=np.uint16).reshape(4, 10, 1)
     valid = np.ones((4, 10), bool)
     valid[:, 6:9] = False
-    filled = mapping.without_nodata(pixels, valid)
+    filled = map_blocks.without_nodata(pixels, valid)
     # The pixels 6 and 7 see 5 as the nearest, 8 sees 9, whose reflection lies beyond.
     expected = pixels[:, [0, 1, 2, 3, 4, 5, 4, 3, 9, 9]].copy()
     assert (
@@ -198,7 +199,7 @@ def test_nodata_is_replaced_by_a_reflection():
     assert pixels[0, 6] == 6  # a copy
     corner = np.zeros((4, 10), bool)
     corner[0, 0] = True
-    assert (mapping.without_nodata(pixels, corner) == 0).all()
+    assert (map_blocks.without_nodata(pixels, corner) == 0).all()
 
 
 def test_windows_of_nodata_are_not_classified(tmp_path):
@@ -234,11 +235,11 @@ def test_improbable_labels_become_uncertain(tmp_path):
 def test_bounds_snap_outwards_and_windows_at_their_edge_see_their_neighbours(tmp_path):
     scene = classes_scene(150, 130)
     geotransform = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
-    grid = mapping.scene_grid((150, 130), 8)
+    grid = grids.scene_grid((150, 130), 8)
     bounds = (600000.0 + 250, 4850000.0 - 810, 600000.0 + 640, 4850000.0 - 170)
-    part = mapping.grid_in_bounds(grid, geotransform, bounds)
-    assert part == mapping.Grid(8, 2, 3, 9, 5)
-    assert mapping.grid_geotransform(geotransform, part)[::3] == (600240.0, 4849840.0)
+    part = grids.grid_in_bounds(grid, geotransform, bounds)
+    assert part == grids.Grid(8, 2, 3, 9, 5)
+    assert grids.grid_geotransform(geotransform, part)[::3] == (600240.0, 4849840.0)
     whole = classify(scene, tmp_path / "whole").labels
     log = []
     labels = classify(scene, tmp_path / "part", grid=part, log=log).labels
@@ -251,24 +252,24 @@ def test_bounds_snap_outwards_and_windows_at_their_edge_see_their_neighbours(tmp
     [((0, 0, 10, 10), "outside the scene"), ((640000, 0, 600000, 10), "left < right")],
 )
 def test_bounds_outside_the_scene_are_refused(bounds, message):
-    grid = mapping.scene_grid((150, 130), 8)
+    grid = grids.scene_grid((150, 130), 8)
     with pytest.raises(ValueError, match=message):
-        mapping.grid_in_bounds(grid, (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0), bounds)
+        grids.grid_in_bounds(grid, (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0), bounds)
 
 
 def test_bounds_in_degrees_are_told_by_what_the_scene_has():
-    grid = mapping.scene_grid((150, 130), 8)
+    grid = grids.scene_grid((150, 130), 8)
     place, system = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0), "WGS 84 / UTM zone 32N"
     degrees, far = (10.1, 43.7, 10.2, 43.8), (0.0, 0.0, 100.0, 1000.0)
     with pytest.raises(ValueError, match="own coordinates, WGS 84 / UTM zone 32N; these look like"):
-        mapping.grid_in_bounds(grid, place, degrees, system)
+        grids.grid_in_bounds(grid, place, degrees, system)
     with pytest.raises(ValueError, match=r"own coordinates, WGS 84 / UTM zone 32N$"):
-        mapping.grid_in_bounds(grid, place, far, system)
+        grids.grid_in_bounds(grid, place, far, system)
     with pytest.raises(ValueError, match=r"own coordinates$"):
-        mapping.grid_in_bounds(grid, place, degrees)
+        grids.grid_in_bounds(grid, place, degrees)
     in_degrees = (9.0, 1e-4, 0.0, 43.0, 0.0, -1e-4)
     with pytest.raises(ValueError, match=r"own coordinates, WGS 84$"):
-        mapping.grid_in_bounds(grid, in_degrees, degrees, "WGS 84")
+        grids.grid_in_bounds(grid, in_degrees, degrees, "WGS 84")
 
 
 def test_outside_an_area_of_interest_is_nodata_and_not_read(tmp_path):
@@ -284,9 +285,9 @@ def test_outside_an_area_of_interest_is_nodata_and_not_read(tmp_path):
 
 def test_small_scenes_and_odd_strides_are_refused():
     with pytest.raises(ValueError, match="63x100 px"):
-        mapping.scene_grid((63, 100), 8)
+        grids.scene_grid((63, 100), 8)
     with pytest.raises(ValueError, match="STRIDE"):
-        mapping.scene_grid((100, 100), 0)
+        grids.scene_grid((100, 100), 0)
 
 
 def test_a_network_of_other_classes_is_refused(tmp_path):
@@ -325,32 +326,30 @@ def test_dense_path_has_the_same_windows(tmp_path, stride, block_size):
     dense = classify(scene, tmp_path / "dense", stride, predict, method="dense", **options)
     for first, second in zip(patches, dense, strict=True):
         assert np.array_equal(first, second)
-    grid = mapping.scene_grid(scene.shape[:2], stride)
-    assert shapes == {(1, *mapping.dense_block_shape(grid, block_size), 2)}
+    grid = grids.scene_grid(scene.shape[:2], stride)
+    assert shapes == {(1, *methods.dense_block_shape(grid, block_size), 2)}
 
 
 def test_method_is_chosen_by_model_stride_and_cost():
-    grid = mapping.scene_grid((600, 600), 8)
-    assert mapping.choose_method("auto", {"dense": True}, grid) == "dense"
-    assert mapping.choose_method("auto", {"dense": False}, grid) == "windows"
-    assert mapping.choose_method("windows", {"dense": True}, grid) == "windows"
+    grid = grids.scene_grid((600, 600), 8)
+    assert methods.choose_method("auto", {"dense": True}, grid) == "dense"
+    assert methods.choose_method("auto", {"dense": False}, grid) == "windows"
+    assert methods.choose_method("windows", {"dense": True}, grid) == "windows"
     assert (
-        mapping.choose_method("auto", {"dense": True}, mapping.scene_grid((65, 65), 32))
-        == "windows"
+        methods.choose_method("auto", {"dense": True}, grids.scene_grid((65, 65), 32)) == "windows"
     )
     with pytest.raises(ValueError, match="not trained for dense maps"):
-        mapping.choose_method("dense", {"dense": False}, grid)
+        methods.choose_method("dense", {"dense": False}, grid)
     with pytest.raises(ValueError, match="8, 16, 32 px, not 10"):
-        mapping.choose_method("dense", {"dense": True}, mapping.scene_grid((600, 600), 10))
+        methods.choose_method("dense", {"dense": True}, grids.scene_grid((600, 600), 10))
     with pytest.raises(ValueError, match="METHOD must be one of"):
-        mapping.choose_method("quick", {"dense": True}, grid)
+        methods.choose_method("quick", {"dense": True}, grid)
 
 
 def test_constants_of_the_dense_network_agree():
-    from landuse import dense
+    from landuse.networks import dense
 
-    assert mapping.DENSE_STRIDES == dense.OUTPUT_STRIDES
-    assert mapping.PATCH_SIZE == dense.PATCH_SIZE
+    assert methods.DENSE_STRIDES == dense.OUTPUT_STRIDES
 
 
 # --------------------------------------------------------------------------------- resuming
@@ -397,7 +396,7 @@ def test_other_settings_start_anew(tmp_path, change):
     log = []
     result = classify(scene, tmp_path / "m", block_size=40, log=log, **change)
     assert len(log) == len(
-        mapping.blocks_of(mapping.scene_grid((150, 130), change.get("stride", 8)), 40)
+        map_blocks.blocks_of(grids.scene_grid((150, 130), change.get("stride", 8)), 40)
     )
     assert np.array_equal(result.labels, expected.labels)
 
@@ -492,8 +491,8 @@ def test_thinned_picture_is_the_mean_of_what_is_valid():
         part = slice(row, row + rows), slice(column, column + columns)
         return pixels[part], valid[part]
 
-    thinned = mapping.read_thinned(read, (0, 0, 5, 7), 2)
+    thinned = thinning.read_thinned(read, (0, 0, 5, 7), 2)
     assert thinned.shape == (3, 4, 1)
     assert thinned[0, 0, 0] == round((2 + 8 + 9) / 3)
     assert thinned[2, 3, 0] == 35
-    assert np.array_equal(mapping.read_thinned(read, (1, 1, 4, 6), 1), pixels[1:, 1:])
+    assert np.array_equal(thinning.read_thinned(read, (1, 1, 4, 6), 1), pixels[1:, 1:])

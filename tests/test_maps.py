@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from landuse import maps, rasters
+from landuse import map_values
+from landuse.outputs import area_tables, class_colours, geopackages, geotiffs
+from landuse.rasters import reading, reference_systems
 
 CRS = "EPSG:32632"
 GEOTRANSFORM = (600_000.0, 80.0, 0.0, 4_850_000.0, 0.0, -80.0)  # 0.64 ha a cell
@@ -42,7 +44,7 @@ VISION = {
 def labels():
     """Four rows: forest, forest, river, and one of field with a last cell of nodata."""
     made = np.array([[0] * 5, [0] * 5, [1] * 5, [2] * 5], dtype=np.uint8)
-    made[3, 4] = maps.NODATA
+    made[3, 4] = map_values.NODATA
     return made
 
 
@@ -56,7 +58,7 @@ def seen(colours, matrix):
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     linear = (linear @ np.transpose(matrix)).clip(0, 1)
     again = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return maps._cielab(again * 255)
+    return class_colours._cielab(again * 255)
 
 
 def is_valid_cog(path):
@@ -77,29 +79,31 @@ def gdalinfo(path):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_colours_of_two_classes_differ_for_every_kind_of_vision(vision):
-    lab = seen(list(maps.COLOURS.values()), VISION[vision])
-    for (i, first), (j, second) in itertools.combinations(enumerate(maps.COLOURS), 2):
+    lab = seen(list(class_colours.COLOURS.values()), VISION[vision])
+    for (i, first), (j, second) in itertools.combinations(enumerate(class_colours.COLOURS), 2):
         assert np.linalg.norm(lab[i] - lab[j]) > 20, (first, second)
 
 
 def test_cielab_of_known_colours():
-    lab = maps._cielab(np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0]]))
+    lab = class_colours._cielab(np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0]]))
     np.testing.assert_allclose(lab, [[100, 0, 0], [0, 0, 0], [53.2, 80.1, 67.2]], atol=0.3)
 
 
 def test_known_classes_get_the_expected_colours_and_others_distinct_ones():
-    assert maps.colours_of(["Forest", "SeaLake"]) == [(12, 64, 26), (8, 56, 193)]
-    assert maps.colours_of(["forest", "Water"]) == [(12, 64, 26), (8, 56, 193)]
-    assert maps.colours_of(["Uncertain"]) == [maps.COLOURS["uncertain"]]
-    both = maps.colours_of(["Water", "SeaLake"])  # one colour, two classes: the second gets another
-    assert both[0] == maps.COLOURS["SeaLake"] != both[1]
+    assert class_colours.colours_of(["Forest", "SeaLake"]) == [(12, 64, 26), (8, 56, 193)]
+    assert class_colours.colours_of(["forest", "Water"]) == [(12, 64, 26), (8, 56, 193)]
+    assert class_colours.colours_of(["Uncertain"]) == [class_colours.COLOURS["uncertain"]]
+    both = class_colours.colours_of(
+        ["Water", "SeaLake"]
+    )  # one colour, two classes: the second gets another
+    assert both[0] == class_colours.COLOURS["SeaLake"] != both[1]
 
 
 def test_many_unknown_classes_get_different_colours():
     names = [f"class {index}" for index in range(43)]
-    colours = maps.colours_of(names)
-    assert colours == maps.colours_of(names)
-    lab = maps._cielab(np.array(colours))
+    colours = class_colours.colours_of(names)
+    assert colours == class_colours.colours_of(names)
+    lab = class_colours._cielab(np.array(colours))
     apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
     assert min(apart) > 15
     assert all(0 <= part <= 255 for colour in colours for part in colour)
@@ -108,16 +112,16 @@ def test_many_unknown_classes_get_different_colours():
 def test_label_map_holds_names_colours_and_metadata(tmp_path, labels):
     path = tmp_path / "label.tif"
     metadata = {"model": "model.keras", "stride": 8, "bounds": (1.5, 2), "cloud:mask=": None}
-    maps.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, metadata)
-    read, info = rasters.read_raster(path)
+    geotiffs.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, metadata)
+    read, info = reading.read_raster(path)
     np.testing.assert_array_equal(read, labels)
     assert info.dtype == np.uint8
     assert info.nodata == 255
     assert info.geotransform == GEOTRANSFORM
-    assert rasters.same_crs(info.crs, CRS)
+    assert reference_systems.same_crs(info.crs, CRS)
     assert list(info.category_names) == NAMES
-    assert info.colours[0] == maps.COLOURS["Forest"]
-    assert info.colours[1] == maps.COLOURS["River"]
+    assert info.colours[0] == class_colours.COLOURS["Forest"]
+    assert info.colours[1] == class_colours.COLOURS["River"]
     assert info.metadata["MODEL"] == "model.keras"
     assert info.metadata["STRIDE"] == "8"
     assert info.metadata["BOUNDS"] == "[1.5, 2]"
@@ -125,10 +129,10 @@ def test_label_map_holds_names_colours_and_metadata(tmp_path, labels):
 
 
 def test_class_names_survive_when_the_tif_is_copied_alone(tmp_path, labels):
-    maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES, {})
+    geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES, {})
     (tmp_path / "elsewhere").mkdir()
     copy = shutil.copy(tmp_path / "label.tif", tmp_path / "elsewhere")
-    metadata = rasters.read_info(copy).metadata
+    metadata = reading.read_info(copy).metadata
     assert [metadata[f"CLASS_{index}"] for index in range(3)] == NAMES
     assert "0 Forest, 1 River" in metadata["TIFFTAG_IMAGEDESCRIPTION"]
 
@@ -137,11 +141,11 @@ def test_every_raster_is_accepted_by_the_cog_checker_and_gdalinfo(tmp_path):
     labels = large_labels()
     percent = np.full(labels.shape, 80, np.uint8)
     every = np.full((*labels.shape, 3), 33, np.uint8)
-    maps.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
-    maps.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
-    maps.write_probability_map(tmp_path / "f.tif", percent / np.float32(100), GEOTRANSFORM, CRS)
-    maps.write_probability_map(tmp_path / "a.tif", every, GEOTRANSFORM, CRS, {}, NAMES)
-    maps.write_label_map(tmp_path / "small.tif", labels[:80, :80], GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "f.tif", percent / np.float32(100), GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "a.tif", every, GEOTRANSFORM, CRS, {}, NAMES)
+    geotiffs.write_label_map(tmp_path / "small.tif", labels[:80, :80], GEOTRANSFORM, CRS, NAMES)
     for name in ("l", "p", "f", "a", "small"):
         assert is_valid_cog(tmp_path / f"{name}.tif")
         assert "LAYOUT=COG" in gdalinfo(tmp_path / f"{name}.tif")
@@ -165,11 +169,11 @@ def overview(path):
 def test_overviews_hold_the_mode_of_labels_and_the_mean_of_probabilities(tmp_path):
     labels = np.zeros((1024, 1024), np.uint8)
     labels[::2, ::2] = 2  # one of four: a mean would be 0.5, the nearest 2
-    maps.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
     assert set(np.unique(overview(tmp_path / "l.tif"))) == {0}
     percent = np.where(labels == 2, 100, 60).astype(np.uint8)
     percent[:2, :2] = [[255, 255], [40, 60]]  # nodata must not count
-    maps.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
     means = overview(tmp_path / "p.tif")
     assert means[0, 0] == 50
     assert means[5, 5] == 70
@@ -183,10 +187,10 @@ def test_same_arrays_give_the_same_bytes(tmp_path, kind):
         path = tmp_path / folder / "map.tif"
         path.parent.mkdir()
         if kind == "label":
-            maps.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, {"a": 1})
+            geotiffs.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, {"a": 1})
         else:
             values = labels * np.uint8(30) if kind == "percent" else labels / np.float32(3)
-            maps.write_probability_map(path, values, GEOTRANSFORM, CRS, {"a": 1})
+            geotiffs.write_probability_map(path, values, GEOTRANSFORM, CRS, {"a": 1})
         written.append({file.name: file.read_bytes() for file in path.parent.iterdir()})
     assert written[0] == written[1]
     names_of_classes = ["map.tif.aux.xml"] if kind == "label" else []
@@ -194,7 +198,7 @@ def test_same_arrays_give_the_same_bytes(tmp_path, kind):
 
 
 def test_style_is_what_qgis_reads(tmp_path, labels):
-    maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES)
     text = (tmp_path / "label.qml").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
     root = ElementTree.fromstring(text)
@@ -208,7 +212,7 @@ def test_style_is_what_qgis_reads(tmp_path, labels):
 
 @pytest.mark.parametrize(("dtype", "highest"), [(np.uint8, "100"), (np.float32, "1")])
 def test_style_of_probabilities_is_what_qgis_reads(tmp_path, dtype, highest):
-    maps.write_probability_map(tmp_path / "p.tif", np.ones((4, 5), dtype), GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "p.tif", np.ones((4, 5), dtype), GEOTRANSFORM, CRS)
     text = (tmp_path / "p.qml").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
     root = ElementTree.fromstring(text)
@@ -229,8 +233,8 @@ def test_style_of_probabilities_is_what_qgis_reads(tmp_path, dtype, highest):
 def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
     every = np.random.default_rng(0).integers(0, 101, (6, 5, 3)).astype(np.uint8)
     every[0, 0] = 255
-    maps.write_probability_map(tmp_path / "all.tif", every, GEOTRANSFORM, CRS, {"s": 8}, NAMES)
-    read, info = rasters.read_raster(tmp_path / "all.tif")
+    geotiffs.write_probability_map(tmp_path / "all.tif", every, GEOTRANSFORM, CRS, {"s": 8}, NAMES)
+    read, info = reading.read_raster(tmp_path / "all.tif")
     np.testing.assert_array_equal(read, every)
     assert list(info.band_names) == NAMES
     assert info.nodata == 255
@@ -240,8 +244,8 @@ def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
 
 def test_float_probabilities_are_kept_with_their_own_nodata(tmp_path):
     values = np.array([[0.25, 1.0], [-1.0, 1 / 3]], dtype=np.float32)
-    maps.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS)
-    read, info = rasters.read_raster(tmp_path / "p.tif")
+    geotiffs.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS)
+    read, info = reading.read_raster(tmp_path / "p.tif")
     np.testing.assert_array_equal(read, values)
     assert info.nodata == -1
     assert info.metadata["UNIT"] == "0..1"
@@ -249,13 +253,13 @@ def test_float_probabilities_are_kept_with_their_own_nodata(tmp_path):
 
 def test_to_percent_rounds_and_keeps_nodata():
     values = np.array([0, 0.004, 0.996, 1, -1, np.nan], dtype=np.float32)
-    assert maps.to_percent(values).tolist() == [0, 0, 100, 100, 255, 255]
+    assert map_values.to_percent(values).tolist() == [0, 0, 100, 100, 255, 255]
     percent = np.array([3, 255], dtype=np.uint8)
-    assert maps.to_percent(percent) is percent
+    assert map_values.to_percent(percent) is percent
 
 
 def test_areas_by_hand(labels):
-    rows = maps.areas(labels, GEOTRANSFORM, NAMES)
+    rows = area_tables.areas(labels, GEOTRANSFORM, NAMES)
     assert [row.class_name for row in rows] == [*NAMES, "nodata"]
     assert [row.pixels for row in rows] == [10, 5, 4, 1]
     np.testing.assert_allclose([row.hectares for row in rows], [6.4, 3.2, 2.56, 0.64])
@@ -267,20 +271,20 @@ def test_cells_past_the_scene_count_in_part():
     labels = np.array([[0, 1], [0, 1]], dtype=np.uint8)
     # cells of 80 m from a scene of 120 m x 100 m: the second row and column are cut
     bounds = (600_000.0, 4_850_000.0 - 100, 600_000.0 + 120, 4_850_000.0)
-    rows = maps.areas(labels, GEOTRANSFORM, ["Forest", "River"], bounds)
+    rows = area_tables.areas(labels, GEOTRANSFORM, ["Forest", "River"], bounds)
     assert [row.pixels for row in rows] == [2, 2, 0]
     np.testing.assert_allclose([row.hectares for row in rows], [0.8, 0.4, 0])
     np.testing.assert_allclose([row.percent for row in rows[:2]], [200 / 3, 100 / 3])
 
 
 def test_areas_of_a_map_without_any_class():
-    labels = np.full((3, 3), maps.NODATA, np.uint8)
-    assert [row.percent for row in maps.areas(labels, GEOTRANSFORM, ["Forest"])] == [0, None]
+    labels = np.full((3, 3), map_values.NODATA, np.uint8)
+    assert [row.percent for row in area_tables.areas(labels, GEOTRANSFORM, ["Forest"])] == [0, None]
 
 
 def test_area_table(tmp_path, labels):
-    rows = maps.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
-    assert rows == maps.areas(labels, GEOTRANSFORM, NAMES)
+    rows = area_tables.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
+    assert rows == area_tables.areas(labels, GEOTRANSFORM, NAMES)
     with open(tmp_path / "areas.csv", encoding="utf-8", newline="") as stream:
         table = list(csv.reader(stream))
     assert table[0] == [
@@ -295,18 +299,18 @@ def test_area_table(tmp_path, labels):
 
 
 def test_area_table_of_a_map_in_degrees_has_no_hectares(tmp_path, labels):
-    maps.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, metric=False)
+    area_tables.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, metric=False)
     assert "\nForest,10,,52.63\n" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("crs", "metres"), [(CRS, True), ("EPSG:4326", False), ("", False)])
 def test_which_reference_systems_are_in_metres(crs, metres):
-    assert rasters.in_metres(crs) is metres
+    assert reference_systems.in_metres(crs) is metres
 
 
 def test_polygons_carry_class_and_hectares(tmp_path, labels):
     path = tmp_path / "polygons.gpkg"
-    maps.write_polygons(path, labels, GEOTRANSFORM, CRS, NAMES)
+    geopackages.write_polygons(path, labels, GEOTRANSFORM, CRS, NAMES)
     script = (
         "import sys, json; from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open(sys.argv[1]);"
         "print(json.dumps([dict(f.items(), area=f.GetGeometryRef().GetArea()) for f in d[0]]))"
@@ -330,7 +334,7 @@ def test_polygons_carry_class_and_hectares(tmp_path, labels):
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, labels, names, message):
     with pytest.raises(ValueError, match=message):
-        maps.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, names)
+        geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, names)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -344,4 +348,4 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, labels, names, message):
 )
 def test_probabilities_that_do_not_fit_are_refused(tmp_path, values, names, message):
     with pytest.raises(ValueError, match=message):
-        maps.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS, {}, names)
+        geotiffs.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS, {}, names)

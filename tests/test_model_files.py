@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from landuse import model_files, networks
+from landuse.networks import model_files, pixel_layers
 
 RECORD = {
     "class_names": ["a", "b"],
@@ -27,7 +27,7 @@ RECORD = {
 
 def tiny_model():
     pixels = keras.Input((64, 64, 3), name="pixels")
-    values = networks.standardisation(RECORD["statistics"])(pixels)
+    values = pixel_layers.standardisation(RECORD["statistics"])(pixels)
     values = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(values))
     return keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(values))
 
@@ -51,7 +51,7 @@ def test_round_trip(tmp_path):
 
 def test_the_record_is_read_without_keras(path):
     code = (
-        "import sys; from landuse import model_files; "
+        "import sys; from landuse.networks import model_files; "
         f"print(model_files.read_record({str(path)!r})['units'], 'keras' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

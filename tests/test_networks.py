@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import image_functions
-from landuse import networks
+from landuse.networks import bases, catalogue, pixel_layers, tops, transfer
 
 STATISTICS = image_functions.EUROSAT_STATISTICS
 ANY_STATISTICS = {"mean": [1] * 3, "std": [1] * 3}
@@ -24,7 +24,7 @@ def apply(layer, pixels):
 
 def test_unknown_network_is_answered_with_those_that_work():
     with pytest.raises(ValueError, match="no such network") as error:
-        networks.base_network("VGG61")
+        bases.base_network("VGG61")
     assert all(name in str(error.value) for name in ("VGG16", "DenseNet201", "MobileNetV2"))
     assert "Xception" not in str(error.value)
 
@@ -32,38 +32,38 @@ def test_unknown_network_is_answered_with_those_that_work():
 def test_standardisation_equals_the_array_reference_in_bfloat16_too(bfloat16):
     pixels = np.random.default_rng(0).integers(1, 4000, (2, 64, 64, 13)).astype("uint16")
     wanted = image_functions.preprocessing_image_ms(pixels, STATISTICS["mean"], STATISTICS["std"])
-    layer = networks.standardisation(STATISTICS)
+    layer = pixel_layers.standardisation(STATISTICS)
     np.testing.assert_allclose(apply(layer, pixels), wanted, atol=1e-4)
 
 
 def test_standardisation_leaves_a_constant_band_finite():
-    layer = networks.standardisation({"mean": [7.0], "std": [0.0]})
+    layer = pixel_layers.standardisation({"mean": [7.0], "std": [0.0]})
     assert np.array_equal(apply(layer, np.full((1, 4, 4, 1), 7, "uint16")), np.zeros((1, 4, 4, 1)))
 
 
 def test_scaling_to_rgb8_equals_the_array_reference_for_every_value():
     pixels = np.arange(65536, dtype="uint16").reshape(1, 256, 256, 1)
-    scaled = apply(networks.ScaleToRGB8(), pixels)
+    scaled = apply(pixel_layers.ScaleToRGB8(), pixels)
     assert np.array_equal(scaled, image_functions.scale_to_rgb8(pixels).astype("float32"))
 
 
 def test_select_bands_survives_saving(tmp_path):
     inputs = keras.Input((None, None, 3))
-    keras.Model(inputs, networks.SelectBands([2, 1, 0])(inputs)).save(tmp_path / "m.keras")
+    keras.Model(inputs, pixel_layers.SelectBands([2, 1, 0])(inputs)).save(tmp_path / "m.keras")
     model = keras.saving.load_model(tmp_path / "m.keras")
     assert np.asarray(model(np.array([[[[1.0, 2.0, 3.0]]]]))).ravel().tolist() == [3, 2, 1]
 
 
 def test_vgg16_from_scratch_starts_by_he():
     keras.utils.set_random_seed(1)
-    kernel = networks.base_network("VGG16", 13).get_layer("block3_conv2").kernel
+    kernel = bases.base_network("VGG16", 13).get_layer("block3_conv2").kernel
     assert np.std(kernel) == pytest.approx(np.sqrt(2 / (9 * 256)), rel=0.02)
 
 
 def test_the_seed_decides_on_the_weights():
     def first_weights():
         keras.utils.set_random_seed(5)
-        return np.array(networks.base_network("VGG16", 3).get_layer("block1_conv1").kernel)
+        return np.array(bases.base_network("VGG16", 3).get_layer("block1_conv1").kernel)
 
     assert np.array_equal(first_weights(), first_weights())
 
@@ -72,8 +72,8 @@ def test_the_seed_decides_on_the_weights():
 @pytest.mark.parametrize("name", ["VGG16", "MobileNetV2"])
 def test_classifier_gives_float32_probabilities(name, bands, bfloat16):
     statistics = {"mean": [1000.0] * bands, "std": [500.0] * bands}
-    base = networks.base_network(name, bands)
-    model = networks.classifier(base, ["B"] * bands, "DN", ["a", "b", "c"], statistics)
+    base = bases.base_network(name, bands)
+    model = tops.classifier(base, ["B"] * bands, "DN", ["a", "b", "c"], statistics)
     pixels = np.random.default_rng(0).integers(0, 4000, (2, 64, 64, bands)).astype("float32")
     probabilities = np.asarray(model(pixels))
     assert probabilities.dtype == np.float32
@@ -82,14 +82,14 @@ def test_classifier_gives_float32_probabilities(name, bands, bfloat16):
     assert len(dense) == (3 if name == "VGG16" else 1)
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", catalogue.NETWORKS)
 def test_freezing_goes_by_name(name):
-    base = networks.base_network(name, 3)
-    model = networks.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
-    top = len(networks.NETWORKS[name].top) + 1
-    networks.freeze_base(model, name)
+    base = bases.base_network(name, 3)
+    model = tops.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
+    top = len(catalogue.NETWORKS[name].top) + 1
+    transfer.freeze_base(model, name)
     assert len(model.trainable_variables) == 2 * top
-    networks.unfreeze_all_but_first_block(model, name)
+    transfer.unfreeze_all_but_first_block(model, name)
     learning = [layer.name for layer in base.layers if layer.trainable and layer.weights]
     frozen = [layer.name for layer in base.layers if not layer.trainable and layer.weights]
     first = {"VGG16": "block1", "DenseNet201": "conv1", "ResNet50": "conv1"}[name]
@@ -98,22 +98,22 @@ def test_freezing_goes_by_name(name):
 
 
 def test_other_networks_cannot_be_half_frozen():
-    base = networks.base_network("MobileNet", 3)
-    model = networks.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
+    base = bases.base_network("MobileNet", 3)
+    model = tops.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
     with pytest.raises(ValueError, match="first block of MobileNet"):
-        networks.unfreeze_all_but_first_block(model, "MobileNet")
+        transfer.unfreeze_all_but_first_block(model, "MobileNet")
 
 
 @pytest.mark.parametrize(("steps", "momentum"), [(3, 0.8), (100, 0.9), (10000, 0.97)])
 def test_batch_normalization_keeps_up(steps, momentum):
-    base = networks.base_network("MobileNet", 3)
-    networks.adapt_batch_normalization(base, steps)
-    assert {layer.momentum for layer in networks.batch_normalizations(base)} == {momentum}
+    base = bases.base_network("MobileNet", 3)
+    bases.adapt_batch_normalization(base, steps)
+    assert {layer.momentum for layer in bases.batch_normalizations(base)} == {momentum}
 
 
 def test_official_weights_that_do_not_fit_or_are_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
-        networks.base_network("VGG16", 3, str(tmp_path / "vgg16_notop.h5"))
+        bases.base_network("VGG16", 3, str(tmp_path / "vgg16_notop.h5"))
     (tmp_path / "x.h5").write_bytes(b"no weights")
     with pytest.raises(ValueError, match="do not fit VGG16"):
-        networks.base_network("VGG16", 3, str(tmp_path / "x.h5"))
+        bases.base_network("VGG16", 3, str(tmp_path / "x.h5"))

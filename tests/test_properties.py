@@ -13,7 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from osgeo import gdal
 
 from image_functions import BANDS_MS, augment_patches
-from landuse import command_line, datasets, mapping, rasters, scenes
+from landuse import command_line
+from landuse.mapping import grids, map_blocks
+from landuse.patches import class_folders, patch_cache, splits
+from landuse.rasters import reading, writing
+from landuse.scenes import scene_reader
 
 sides = st.integers(64, 300)
 strides = st.integers(1, 130)
@@ -42,28 +46,28 @@ def test_a_split_by_longitude_is_a_partition_from_west_to_east(counts, validatio
     images = images_of(counts)
     everything = [path for paths in images.values() for path in paths]
     longitudes = {path: rng.choice([-180.0, -3.5, 0.0, 9.25, 180.0]) for path in everything}
-    split = datasets.split_by_longitude(images, longitudes, validation, test)
-    parts = [members(split, part) for part in datasets.PARTS]
+    split = splits.split_by_longitude(images, longitudes, validation, test)
+    parts = [members(split, part) for part in splits.PARTS]
     assert sorted(path for part in parts for path in part) == sorted(everything)
     assert abs(len(parts[1]) - validation * len(everything)) <= 1
     assert abs(len(parts[2]) - test * len(everything)) <= 1
     west_to_east = [longitudes[path] for part in parts for path in sorted(part, key=longitudes.get)]
     assert west_to_east == sorted(west_to_east)
     shuffled = {name: rng.sample(paths, len(paths)) for name, paths in images.items()}
-    again = datasets.split_by_longitude(shuffled, longitudes, validation, test)
-    assert [set(members(again, part)) for part in datasets.PARTS] == list(map(set, parts))
+    again = splits.split_by_longitude(shuffled, longitudes, validation, test)
+    assert [set(members(again, part)) for part in splits.PARTS] == list(map(set, parts))
 
 
 @given(names, st.data())
 def test_a_split_by_lists_puts_every_image_into_one_part_or_none(counts, data):
     images = images_of(counts)
     everything = [path for paths in images.values() for path in paths]
-    lists = {part: [] for part in datasets.PARTS}
+    lists = {part: [] for part in splits.PARTS}
     for path in everything:
-        part = data.draw(st.sampled_from([*datasets.PARTS, None]))
+        part = data.draw(st.sampled_from([*splits.PARTS, None]))
         if part:
             lists[part].append(path.stem)
-    split, unlisted, missing = datasets.split_by_lists(images, {**lists, "test": ["Nowhere_1"]})
+    split, unlisted, missing = splits.split_by_lists(images, {**lists, "test": ["Nowhere_1"]})
     for part in ("train", "validation"):
         assert {path.stem for path in members(split, part)} == set(lists[part])
     assert {path.stem for path in unlisted} == set(lists["test"]) | {
@@ -77,7 +81,7 @@ def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         for number in range(30):
             (tmp_path / name / f"{name}_{number}.jpg").touch()
-    expected = datasets.split_random(datasets.find_images(tmp_path), 0.3, 0.2)
+    expected = splits.split_random(class_folders.find_images(tmp_path), 0.3, 0.2)
     scandir, iterdir, rng = os.scandir, Path.iterdir, random.Random(3)
 
     class Shuffled(list):
@@ -94,7 +98,7 @@ def test_the_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", lambda path: shuffled(scandir(path)))
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(shuffled(iterdir(self))))
     for _ in range(3):
-        assert datasets.split_random(datasets.find_images(tmp_path), 0.3, 0.2) == expected
+        assert splits.split_random(class_folders.find_images(tmp_path), 0.3, 0.2) == expected
 
 
 # ---- augmentation
@@ -130,9 +134,9 @@ def test_flips_and_quarter_turns_only_move_pixels(side, dtype, seed, horizontal,
 @example(64, 64, 64, 1, "windows")
 @example(64, 65, 130, 1, "dense")
 def test_cells_and_blocks_cover_a_scene_exactly_once(rows, columns, stride, block_size, method):
-    grid = mapping.scene_grid((rows, columns), stride)
+    grid = grids.scene_grid((rows, columns), stride)
     covered = np.zeros((grid.rows, grid.columns), int)
-    for block in mapping.blocks_of(grid, block_size, method):
+    for block in map_blocks.blocks_of(grid, block_size, method):
         assert block.rows > 0 and block.columns > 0
         assert max(block.rows, block.columns) <= max(1, block_size // stride)
         covered[block.cells] += 1
@@ -153,14 +157,14 @@ def test_a_window_has_its_centre_at_the_same_place_in_scene_and_map(
     numbers, rows, columns, stride, data
 ):
     geotransform = (*numbers[:5], -numbers[5])
-    whole = mapping.scene_grid((rows, columns), stride)
+    whole = grids.scene_grid((rows, columns), stride)
     first = data.draw(st.integers(0, whole.rows - 1)), data.draw(st.integers(0, whole.columns - 1))
-    part = mapping.Grid(stride, *first, whole.rows - first[0], whole.columns - first[1])
+    part = grids.Grid(stride, *first, whole.rows - first[0], whole.columns - first[1])
     starts = (
-        mapping.window_starts(first[0], part.rows, stride),
-        mapping.window_starts(first[1], part.columns, stride),
+        grids.window_starts(first[0], part.rows, stride),
+        grids.window_starts(first[1], part.columns, stride),
     )
-    ours = mapping.grid_geotransform(geotransform, part)
+    ours = grids.grid_geotransform(geotransform, part)
     for i, j in {(0, 0), (part.rows - 1, part.columns - 1)}:
         pixel = starts[0][i] + 32, starts[1][j] + 32  # 32 pixels before it, 31 after
         assert pixel == (
@@ -176,11 +180,11 @@ def test_a_window_has_its_centre_at_the_same_place_in_scene_and_map(
 @given(sides, sides, strides, st.tuples(*[st.floats(-0.2, 1.2)] * 4))
 def test_bounds_snap_outwards_to_the_scenes_own_grid(rows, columns, stride, shares):
     geotransform = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
-    whole = mapping.scene_grid((rows, columns), stride)
+    whole = grids.scene_grid((rows, columns), stride)
     left, right = (600000 + 10 * columns * share for share in sorted(shares[:2]))
     bottom, top = (4850000 - 10 * rows * share for share in sorted(shares[2:], reverse=True))
     try:
-        part = mapping.grid_in_bounds(whole, geotransform, (left, bottom, right, top))
+        part = grids.grid_in_bounds(whole, geotransform, (left, bottom, right, top))
     except ValueError:
         end_row, end_column = whole.rows * stride / rows, whole.columns * stride / columns
         empty = right - left < 1e-3 or top - bottom < 1e-3
@@ -189,7 +193,7 @@ def test_bounds_snap_outwards_to_the_scenes_own_grid(rows, columns, stride, shar
         outside = east < 1e-4 or south < 1e-4 or west > end_column - 1e-4 or north > end_row - 1e-4
         assert empty or outside
         return
-    west, width, _, north, _, height = mapping.grid_geotransform(geotransform, part)
+    west, width, _, north, _, height = grids.grid_geotransform(geotransform, part)
     east, south = west + part.columns * width, north + part.rows * height
     slack = 1e-5 * width
     cut_left, cut_top = max(left, 600000), min(top, 4850000)
@@ -203,7 +207,7 @@ def test_bounds_snap_outwards_to_the_scenes_own_grid(rows, columns, stride, shar
 @given(st.integers(1, 40), st.integers(0, 200), st.integers(0, 200))
 def test_what_lies_beyond_the_scene_is_numpys_symmetric_padding(size, before, after):
     padded = np.pad(np.arange(size), (before, after), "symmetric")
-    assert np.array_equal(mapping.mirrored(np.arange(-before, size + after), size), padded)
+    assert np.array_equal(map_blocks.mirrored(np.arange(-before, size + after), size), padded)
 
 
 # ---- resampling and radiometry
@@ -223,9 +227,9 @@ def test_a_coarse_band_stays_in_its_place_to_a_tenth_of_a_pixel(tmp_path, ratio,
     distance = (rows + 0.5 - centre[0]) ** 2 + (columns + 0.5 - centre[1]) ** 2
     spot = np.rint(1 + 30_000 * np.exp(-distance / 4)).astype(np.uint16)
     path = tmp_path / "spot.tif"
-    rasters.write_geotiff(path, spot, (6e5, 10.0 * ratio, 0, 48e5, 0, -10.0 * ratio), "EPSG:32632")
+    writing.write_geotiff(path, spot, (6e5, 10.0 * ratio, 0, 48e5, 0, -10.0 * ratio), "EPSG:32632")
     size = 24 * ratio - 11
-    with rasters.Raster(path) as raster:
+    with reading.Raster(path) as raster:
         fine = raster.read_upsampled(0, *corner, size, size, ratio).astype(float) - 1
     weight = fine.sum()
     found = (
@@ -245,7 +249,7 @@ def test_dn_are_those_of_exact_arithmetic(values, offset, quantification):
         scaled = fractions.Fraction((dn + offset) * 10_000, quantification)
         return min(max(math.floor(scaled + fractions.Fraction(1, 2)), 1), 65535) if dn else 0
 
-    found = scenes.to_training_dn(np.array(values, np.uint16), offset, quantification)
+    found = scene_reader.to_training_dn(np.array(values, np.uint16), offset, quantification)
     assert found.tolist() == [exact(value) for value in values]
 
 
@@ -294,5 +298,5 @@ def test_no_command_line_is_a_fault_of_the_program(words):
 @given(st.permutations(BANDS_MS), st.integers(1, 13))
 def test_bands_are_found_by_name_in_any_order(order, count):
     wanted = order[:count]
-    positions = datasets._band_positions(13, wanted, Path("a.tif"))
+    positions = patch_cache._band_positions(13, wanted, Path("a.tif"))
     assert [BANDS_MS[position] for position in positions] == list(wanted)

@@ -15,7 +15,9 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from landuse import command_line, maps, sample_data
+from landuse import command_line
+from landuse.outputs import class_colours
+from landuse.sample import textures
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MARKS = ("needs network", "an example")
@@ -154,10 +156,8 @@ def test_links_lead_somewhere():
 
 def test_table_of_classes():
     rows = re.findall(r"^\| (\d) \| (\w+) \|", README, re.M)
-    assert [(int(number), name) for number, name in rows] == list(
-        enumerate(sample_data.CLASS_NAMES)
-    )
-    assert set(sample_data.CLASS_NAMES) <= set(maps.COLOURS)
+    assert [(int(number), name) for number, name in rows] == list(enumerate(textures.CLASS_NAMES))
+    assert set(textures.CLASS_NAMES) <= set(class_colours.COLOURS)
 
 
 def test_every_step_is_in_the_table():

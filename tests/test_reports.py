@@ -5,7 +5,8 @@ import pytest
 from sklearn import metrics
 
 import image_functions
-from landuse import reports
+from landuse.evaluation import measures, report_figures, reports
+from landuse.patches import patch_pictures
 
 CLASSES = ["Crop", "Forest", "River"]
 
@@ -34,23 +35,23 @@ def certain(predicted, classes=3):
     ],
 )
 def test_wilson_interval_as_published(successes, trials, low, high):
-    found = reports.wilson_interval(successes, trials)
+    found = measures.wilson_interval(successes, trials)
     assert found["value"] == successes / trials
     assert found["low"] == pytest.approx(low, abs=6e-5)
     assert found["high"] == pytest.approx(high, abs=6e-5)
 
 
 def test_wilson_interval_is_symmetric_and_knows_nothing_of_nothing():
-    few, many = reports.wilson_interval(3, 10), reports.wilson_interval(7, 10)
+    few, many = measures.wilson_interval(3, 10), measures.wilson_interval(7, 10)
     assert few["low"] == pytest.approx(1 - many["high"])
-    assert reports.wilson_interval(10, 10)["high"] == 1
-    assert reports.wilson_interval(0, 0) == {"value": None, "low": None, "high": None}
+    assert measures.wilson_interval(10, 10)["high"] == 1
+    assert measures.wilson_interval(0, 0) == {"value": None, "low": None, "high": None}
 
 
 def test_scores_are_those_of_scikit_learn():
     probabilities, labels = make_answers()
     predicted = probabilities.argmax(axis=1)
-    found = reports.measure(probabilities, labels, CLASSES)
+    found = measures.measure(probabilities, labels, CLASSES)
     assert found["accuracy"]["value"] == metrics.accuracy_score(labels, predicted)
     balanced = metrics.balanced_accuracy_score(labels, predicted)
     assert found["balanced_accuracy"]["value"] == pytest.approx(balanced)
@@ -66,7 +67,7 @@ def test_scores_are_those_of_scikit_learn():
 
 def test_scores_by_hand():
     labels = np.array([0, 0, 0, 1, 1, 2])
-    found = reports.measure(certain([0, 0, 1, 1, 1, 0]), labels, CLASSES)
+    found = measures.measure(certain([0, 0, 1, 1, 1, 0]), labels, CLASSES)
     assert found["confusion_matrix"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
     assert found["accuracy"]["value"] == 4 / 6
     assert found["balanced_accuracy"]["value"] == pytest.approx((2 / 3 + 1 + 0) / 3)
@@ -78,7 +79,7 @@ def test_scores_by_hand():
 
 def test_a_class_without_images_does_not_count():
     labels = np.array([0, 0, 1, 1])
-    found = reports.measure(certain([0, 0, 1, 0]), labels, CLASSES)
+    found = measures.measure(certain([0, 0, 1, 0]), labels, CLASSES)
     assert found["per_class"]["River"]["recall"]["value"] is None
     assert found["per_class"]["River"]["f1"]["value"] is None
     assert found["balanced_accuracy"]["value"] == 0.75
@@ -86,14 +87,14 @@ def test_a_class_without_images_does_not_count():
 
 
 def test_one_class_alone_has_no_kappa():
-    found = reports.measure(certain([1, 1, 1]), np.array([1, 1, 1]), CLASSES)
+    found = measures.measure(certain([1, 1, 1]), np.array([1, 1, 1]), CLASSES)
     assert found["accuracy"]["value"] == 1
     assert found["kappa"]["value"] is None
 
 
 def test_intervals_hold_the_values_and_shrink_with_more_images():
-    small = reports.measure(*make_answers(100), CLASSES)
-    large = reports.measure(*make_answers(10_000), CLASSES)
+    small = measures.measure(*make_answers(100), CLASSES)
+    large = measures.measure(*make_answers(10_000), CLASSES)
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
         for found in (small[name], large[name]):
             assert found["low"] < found["value"] < found["high"]
@@ -106,18 +107,18 @@ def test_bootstrap_agrees_with_drawing_the_images():
     probabilities, labels = make_answers(200)
     predicted = probabilities.argmax(axis=1)
     matrix = metrics.confusion_matrix(labels, predicted)
-    low, high = reports.bootstrap_intervals(matrix, seed=3)["kappa"]
+    low, high = measures.bootstrap_intervals(matrix, seed=3)["kappa"]
     rng = np.random.default_rng(4)
     draws = [rng.integers(0, 200, 200) for _ in range(400)]
     kappas = [metrics.cohen_kappa_score(labels[draw], predicted[draw]) for draw in draws]
     assert [low, high] == pytest.approx(np.quantile(kappas, (0.025, 0.975)), abs=0.02)
-    again = reports.bootstrap_intervals(matrix, seed=3)["kappa"]
+    again = measures.bootstrap_intervals(matrix, seed=3)["kappa"]
     assert (low, high) == again
 
 
 def test_calibration_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.52, 0.48]])
-    found = reports.calibration(probabilities, np.array([0, 1, 1, 1]), bins=10)
+    found = measures.calibration(probabilities, np.array([0, 1, 1, 1]), bins=10)
     # Bin up to 0.9: sure 0.9, right 0.5; up to 0.7: 0.7 and 1; up to 0.6: 0.52 and 0
     assert found["expected_calibration_error"] == pytest.approx((2 * 0.4 + 0.3 + 0.52) / 4)
     assert found["mean_probability"] == pytest.approx((0.9 + 0.9 + 0.7 + 0.52) / 4)
@@ -127,7 +128,7 @@ def test_calibration_by_hand():
 
 
 def test_a_sure_and_right_model_is_calibrated():
-    found = reports.calibration(certain([0, 1, 2]), np.array([0, 1, 2]))
+    found = measures.calibration(certain([0, 1, 2]), np.array([0, 1, 2]))
     assert found["expected_calibration_error"] == 0
     assert len(found["bins"]) == 15
 
@@ -137,7 +138,7 @@ def test_worst_confusions_are_the_most_frequent_and_surest():
     probabilities = np.array(
         [[0.4, 0.6, 0], [0.1, 0.9, 0], [0.8, 0.1, 0.1], [0.9, 0.1, 0], [0.0, 0.1, 0.9]]
     )
-    assert reports.worst_confusions(probabilities, labels) == [(0, 1, 2, [1, 0]), (1, 0, 1, [3])]
+    assert measures.worst_confusions(probabilities, labels) == [(0, 1, 2, [1, 0]), (1, 0, 1, [3])]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_worst_confusions_are_the_most_frequent_and_surest():
 )
 def test_bad_input_is_explained(probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
-        reports.measure(probabilities, labels, CLASSES)
+        measures.measure(probabilities, labels, CLASSES)
 
 
 def test_history_from_rows_columns_and_file(tmp_path):
@@ -166,7 +167,7 @@ def test_history_from_rows_columns_and_file(tmp_path):
     ]
     columns = {name: [row.get(name) for row in rows] for name in rows[0]}
     for history in (tmp_path / "history.csv", rows, columns):
-        found = reports.history_columns(history)
+        found = report_figures.history_columns(history)
         assert found["accuracy"].tolist() == [0.5, 0.6, 0.7]
         assert found["phase"].tolist() == [0, 0, 1]
         np.testing.assert_array_equal(found["val_accuracy"], [0.4, np.nan, 0.6])
@@ -176,7 +177,7 @@ def test_a_patch_of_13_bands_is_shown_in_its_natural_colours():
     patch = np.zeros((2, 2, 13), np.uint16)
     for name, value in (("B04", 2750), ("B03", 1375), ("B02", 1)):
         patch[..., image_functions.BANDS_MS.index(name)] = value
-    picture = reports.patch_in_colours(patch)
+    picture = patch_pictures.patch_in_colours(patch)
     expected = image_functions.scale_to_rgb8(np.array([2750, 1375, 1]))
     assert picture.shape == (2, 2, 3)
     np.testing.assert_array_equal(picture[0, 0], expected)
@@ -185,13 +186,13 @@ def test_a_patch_of_13_bands_is_shown_in_its_natural_colours():
 
 def test_a_patch_of_8_bits_is_shown_as_it_is():
     patch = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    np.testing.assert_array_equal(reports.patch_in_colours(patch), patch)
+    np.testing.assert_array_equal(patch_pictures.patch_in_colours(patch), patch)
 
 
 @pytest.mark.parametrize("names", [["B12", "B8A", "B04"], ["B08"], ["B08", "B04"]])
 def test_a_patch_without_natural_colours_is_stretched(names):
     patch = np.random.default_rng(0).integers(0, 4000, (8, 8, len(names))).astype(np.uint16)
-    picture = reports.patch_in_colours(patch, names)
+    picture = patch_pictures.patch_in_colours(patch, names)
     assert picture.shape == (8, 8, 3)
     assert picture.dtype == np.uint8
     assert (picture.min(), picture.max()) == (0, 255)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from image_functions import BANDS_MS, EUROSAT_STATISTICS, read_patch, scale_to_rgb8
-from landuse import rasters, sample_data
-from landuse.sample_data import CLASS_NAMES, make_patch, make_scene, write_sample
+from landuse.rasters import reading, reference_systems
+from landuse.sample import landscapes, sample_files, textures
 
 PER_CLASS = 2
 SCENE_FILES = ("scene.tif", "scene_truth.tif")
@@ -16,12 +16,12 @@ SCENE_FILES = ("scene.tif", "scene_truth.tif")
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    return write_sample(tmp_path_factory.mktemp("data") / "sample", PER_CLASS, seed=7)
+    return sample_files.write_sample(tmp_path_factory.mktemp("data") / "sample", PER_CLASS, seed=7)
 
 
 @pytest.fixture(scope="module")
 def scene():
-    return make_scene(42, 640)
+    return landscapes.make_scene(42, 640)
 
 
 def modification_times(folder):
@@ -37,24 +37,24 @@ def majority_share(truth, class_index, stride=8):
 def test_layout_is_that_of_eurosat(sample):
     found = {str(path.relative_to(sample)) for path in sample.rglob("*") if path.is_file()}
     expected = {*SCENE_FILES, "sample.json"}
-    for name in CLASS_NAMES:
+    for name in textures.CLASS_NAMES:
         for number in range(1, PER_CLASS + 1):
             expected.add(f"EuroSAT_MS/{name}/{name}_{number}.tif")
             expected.add(f"EuroSAT_RGB/{name}/{name}_{number}.jpg")
     assert found == expected
-    assert list(CLASS_NAMES) == sorted(CLASS_NAMES)
+    assert list(textures.CLASS_NAMES) == sorted(textures.CLASS_NAMES)
 
 
 def test_patches_are_georeferenced_and_lie_in_many_places(sample):
     places = []
     for path in sorted((sample / "EuroSAT_MS").rglob("*.tif")):
-        pixels, info = rasters.read_raster(path)
+        pixels, info = reading.read_raster(path)
         assert pixels.shape == (64, 64, 13)
         assert pixels.dtype == np.uint16
         assert info.geotransform[1] == 10
         assert info.geotransform[5] == -10
-        assert "UTM zone" in rasters.crs_name(info.crs)
-        places.append(rasters.centre_longitude_latitude(path))
+        assert "UTM zone" in reference_systems.crs_name(info.crs)
+        places.append(reference_systems.centre_longitude_latitude(path))
     longitudes, latitudes = np.transpose(places)
     assert len(set(longitudes)) == len(places)
     assert longitudes.min() < 0 < 20 < longitudes.max()
@@ -70,36 +70,38 @@ def test_rgb_is_the_published_scaling_of_the_same_patch(sample):
 
 
 def test_scene_and_truth_lie_on_one_grid(sample):
-    scene, info = rasters.read_raster(sample / "scene.tif")
-    truth, truth_info = rasters.read_raster(sample / "scene_truth.tif")
+    scene, info = reading.read_raster(sample / "scene.tif")
+    truth, truth_info = reading.read_raster(sample / "scene_truth.tif")
     assert scene.shape == (640, 640, 13)
     assert scene.dtype == np.uint16
     assert scene.min() > 0
     assert tuple(info.band_names) == BANDS_MS
     assert info.geotransform == truth_info.geotransform
-    assert rasters.same_crs(info.crs, truth_info.crs)
+    assert reference_systems.same_crs(info.crs, truth_info.crs)
     assert truth.dtype == np.uint8
     assert truth_info.nodata == 255
-    assert set(np.unique(truth)) == set(range(len(CLASS_NAMES)))
+    assert set(np.unique(truth)) == set(range(len(textures.CLASS_NAMES)))
 
 
 def test_the_same_seed_gives_the_same_pixels(sample, scene):
     np.testing.assert_array_equal(
-        read_patch(sample / "EuroSAT_MS/River/River_2.tif"), make_patch(8, 7, 2)
+        read_patch(sample / "EuroSAT_MS/River/River_2.tif"), landscapes.make_patch(8, 7, 2)
     )
-    again = make_scene(42, 640)
+    again = landscapes.make_scene(42, 640)
     np.testing.assert_array_equal(again[0], scene[0])
     np.testing.assert_array_equal(again[1], scene[1])
 
 
 def test_another_seed_number_or_class_gives_other_pixels():
-    patches = [make_patch(*which) for which in ((1, 7, 2), (1, 8, 2), (1, 7, 3), (5, 7, 2))]
+    patches = [
+        landscapes.make_patch(*which) for which in ((1, 7, 2), (1, 8, 2), (1, 7, 3), (5, 7, 2))
+    ]
     flat = {patch.tobytes() for patch in patches}
     assert len(flat) == len(patches)
 
 
 def test_values_are_in_the_range_of_eurosat():
-    patches = np.stack([make_patch(k, 3, n) for k in range(10) for n in range(12)])
+    patches = np.stack([landscapes.make_patch(k, 3, n) for k in range(10) for n in range(12)])
     pixels = patches.reshape(-1, 13).astype(float)
     mean, std = (np.array(EUROSAT_STATISTICS[key]) for key in ("mean", "std"))
     assert (np.abs(pixels.mean(0) - mean) < 0.35 * std + 1).all()
@@ -119,7 +121,9 @@ def test_a_linear_classifier_on_band_means_is_not_enough():
     from threadpoolctl import threadpool_limits
 
     count = 50
-    means = [make_patch(k, 42, n).mean((0, 1)) for k in range(10) for n in range(1, count + 1)]
+    means = [
+        landscapes.make_patch(k, 42, n).mean((0, 1)) for k in range(10) for n in range(1, count + 1)
+    ]
     labels = np.repeat(np.arange(10), count)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=100, max_iter=3000))
     with threadpool_limits(1):  # many threads are slower on so little data
@@ -130,19 +134,19 @@ def test_a_linear_classifier_on_band_means_is_not_enough():
 @pytest.mark.parametrize("seed", [0, 1, 42])
 def test_every_class_fills_windows_of_the_scene(seed):
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    truth = sample_data._draw_scene_layout(640, rng).truth
-    for class_index, name in enumerate(CLASS_NAMES):
+    truth = landscapes._draw_scene_layout(640, rng).truth
+    for class_index, name in enumerate(textures.CLASS_NAMES):
         filled = (majority_share(truth, class_index) >= 0.8).sum()
         assert filled >= 20, name
 
 
 def test_the_class_of_a_patch_covers_more_than_half_of_it():
-    for class_index in range(len(CLASS_NAMES)):
+    for class_index in range(len(textures.CLASS_NAMES)):
         for number in range(5):
             key = (0, class_index, number)
             rng = np.random.default_rng(np.random.SeedSequence(5, spawn_key=key))
-            layout = sample_data._draw_fitting_layout(class_index, rng)
-            truth = sample_data._centre(layout.truth)
+            layout = landscapes._draw_fitting_layout(class_index, rng)
+            truth = landscapes._centre(layout.truth)
             assert (truth == class_index).mean() > 0.5
 
 
@@ -155,27 +159,27 @@ def test_the_scene_shares_no_block_of_pixels_with_a_patch(scene):
         return set(map(bytes, flat))
 
     in_scene = blocks(scene[0][..., 3])
-    for class_index in range(len(CLASS_NAMES)):
-        assert not in_scene & blocks(make_patch(class_index, 42, 1)[..., 3])
+    for class_index in range(len(textures.CLASS_NAMES)):
+        assert not in_scene & blocks(landscapes.make_patch(class_index, 42, 1)[..., 3])
 
 
 def test_a_sample_that_is_there_is_kept(sample):
     before = modification_times(sample)
-    assert write_sample(sample, PER_CLASS, seed=7) == sample
+    assert sample_files.write_sample(sample, PER_CLASS, seed=7) == sample
     assert modification_times(sample) == before
 
 
 def test_other_settings_are_refused_and_nothing_is_lost(sample):
     before = modification_times(sample)
     with pytest.raises(FileExistsError, match=r"seed was 7, is 8. Choose another folder"):
-        write_sample(sample, PER_CLASS, seed=8)
+        sample_files.write_sample(sample, PER_CLASS, seed=8)
     assert modification_times(sample) == before
 
 
 def test_data_of_others_is_refused(tmp_path):
     (tmp_path / "EuroSAT_MS").mkdir()
     with pytest.raises(FileExistsError, match=r"EuroSAT_MS.*not made as a part of the sample"):
-        write_sample(tmp_path, 1)
+        sample_files.write_sample(tmp_path, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["EuroSAT_MS"]
 
 
@@ -187,7 +191,7 @@ def test_a_missing_file_is_made_again(sample, tmp_path):
     lost.unlink()
     mine = copy / "EuroSAT_MS/Forest/mine.txt"
     mine.write_text("kept")
-    write_sample(copy, PER_CLASS, seed=7)
+    sample_files.write_sample(copy, PER_CLASS, seed=7)
     assert lost.read_bytes() == content
     assert mine.read_text() == "kept"
     assert not (copy / ".sample.partial").exists()
@@ -198,11 +202,11 @@ def test_an_interrupted_run_leaves_nothing_that_looks_whole(tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sample_data, "make_scene", stop)
+        patch.setattr(landscapes, "make_scene", stop)
         with pytest.raises(KeyboardInterrupt):
-            write_sample(tmp_path, PER_CLASS, seed=7)
+            sample_files.write_sample(tmp_path, PER_CLASS, seed=7)
     assert [path.name for path in tmp_path.iterdir()] == [".sample.partial"]
-    write_sample(tmp_path, PER_CLASS, seed=7)
+    sample_files.write_sample(tmp_path, PER_CLASS, seed=7)
     assert not (tmp_path / ".sample.partial").exists()
     for name in ("scene.tif", "EuroSAT_MS/SeaLake/SeaLake_1.tif"):
         assert (tmp_path / name).read_bytes() == (sample / name).read_bytes()
@@ -213,7 +217,7 @@ def test_a_run_killed_while_it_moved_its_files_is_finished(sample, tmp_path):
     shutil.copytree(sample, partial)
     (partial / "EuroSAT_MS").replace(tmp_path / "EuroSAT_MS")
     before = modification_times(tmp_path / "EuroSAT_MS")
-    write_sample(tmp_path, PER_CLASS, seed=7)
+    sample_files.write_sample(tmp_path, PER_CLASS, seed=7)
     assert modification_times(tmp_path / "EuroSAT_MS") == before
     assert json.loads((tmp_path / "sample.json").read_text())["seed"] == 7
     assert not partial.exists()
@@ -229,11 +233,11 @@ def test_a_run_killed_while_it_moved_its_files_is_finished(sample, tmp_path):
 )
 def test_numbers_out_of_range_are_refused(tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        write_sample(tmp_path / "sample", **arguments)
+        sample_files.write_sample(tmp_path / "sample", **arguments)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/sample for the sample cannot be made"):
-        write_sample(tmp_path / "file" / "sample", 1)
+        sample_files.write_sample(tmp_path / "file" / "sample", 1)

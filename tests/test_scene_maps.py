@@ -10,14 +10,16 @@ import pytest
 from make_products import make_safe, write_image
 
 from image_functions import BANDS_RGB
-from landuse import command_line, scene_maps, scenes
+from landuse import command_line
+from landuse.mapping import classification, map_files, plans
+from landuse.scenes import opening
 
 step = importlib.import_module("06_classify_image")
 
 
 def test_settings_are_the_constants_of_the_step():
     constants = command_line.constants(vars(step))
-    settings = scene_maps.Settings.of(constants)
+    settings = plans.Settings.of(constants)
     assert settings.constants() == constants
     assert list(settings.constants()) == list(constants)
     assert settings.stride == step.STRIDE
@@ -35,14 +37,14 @@ def test_settings_are_the_constants_of_the_step():
 )
 def test_probabilities_go_beside_the_labels(label, probability):
     constants = command_line.constants(vars(step)) | {"PATH_TO_LABEL_IMAGE": label}
-    assert scene_maps.Settings.of(constants).probability_template == probability
+    assert plans.Settings.of(constants).probability_template == probability
     constants["PATH_TO_PROB_IMAGE"] = "other.tif"
-    assert scene_maps.Settings.of(constants).probability_template == "other.tif"
+    assert plans.Settings.of(constants).probability_template == "other.tif"
 
 
 def test_a_model_that_guesses_is_told():
     results = {"accuracy": {"value": 0.7, "low": 0.6}, "most_frequent_class": 0.65}
-    (warning,) = scene_maps.check_model({"results": results}, Path("scene.tif"))
+    (warning,) = plans.check_model({"results": results}, Path("scene.tif"))
     assert "may be guessing: it is right in 70.0 %" in warning
     assert "would be in 65.0 %" in warning
 
@@ -59,7 +61,7 @@ def test_a_model_that_guesses_is_told():
     ],
 )
 def test_a_model_that_is_good_or_tells_nothing_is_not_doubted(results):
-    assert scene_maps.check_model({"results": results}, Path("scene.tif")) == []
+    assert plans.check_model({"results": results}, Path("scene.tif")) == []
 
 
 FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}
@@ -76,12 +78,12 @@ MADE = "Model model.keras (VGG16), stride 8 px, window by window."
 )
 def test_caption(level, time, text):
     scene = SimpleNamespace(level=level, sensing_time=time)
-    assert scene_maps.caption(scene, FACTS) == text
+    assert map_files.caption(scene, FACTS) == text
 
 
 def test_caption_of_a_dense_map():
     scene = SimpleNamespace(level=None, sensing_time=None)
-    assert scene_maps.caption(scene, {**FACTS, "method": "dense"}).endswith("stride 8 px, dense.")
+    assert map_files.caption(scene, {**FACTS, "method": "dense"}).endswith("stride 8 px, dense.")
 
 
 @pytest.mark.parametrize("given", ["MTD_MSIL1C.xml", "."])
@@ -89,8 +91,8 @@ def test_a_changed_band_makes_another_scene(tmp_path, given):
     root = make_safe(tmp_path, size=96)
 
     def state():
-        with scenes.open_scene(root / given, BANDS_RGB) as scene:
-            return scene_maps.state_of(scene.files())
+        with opening.open_scene(root / given, BANDS_RGB) as scene:
+            return classification.state_of(scene.files())
 
     first = state()
     assert len(first) == 3 and state() == first

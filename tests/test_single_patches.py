@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from image_functions import BANDS_MS
-from landuse import rasters, single_patches
+from landuse.patches import single_patches
+from landuse.rasters import writing
 
 GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
 
@@ -22,7 +23,7 @@ GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
 )
 def test_bands_of_a_patch_come_in_the_order_of_the_model(tmp_path, names, bands, dtype, expected):
     pixels = np.broadcast_to(np.arange(1, bands + 1), (64, 64, bands)).astype(dtype)
-    rasters.write_geotiff(tmp_path / "patch.tif", pixels, GEOTRANSFORM, "EPSG:32632")
+    writing.write_geotiff(tmp_path / "patch.tif", pixels, GEOTRANSFORM, "EPSG:32632")
     record = {"band_names": list(names), "units": "DN" if dtype == np.uint16 else "rgb8"}
     if expected is None:
         with pytest.raises(ValueError, match="the model needs B12, B8A, B04"):

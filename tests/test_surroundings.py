@@ -19,7 +19,10 @@ from PIL import Image
 
 import image_functions
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse import datasets, files, products, rasters, scenes
+from landuse import files
+from landuse.patches import class_folders, patch_cache, split_folders, splits
+from landuse.rasters import reading, writing
+from landuse.scenes import finding, opening
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPLIT = "01_split_data_to_train_and_validation.py"
@@ -37,7 +40,7 @@ def write_images(folder, count=6, kind="tif"):
             pixels = rng.integers(300, 3000, (64, 64, 13)).astype(np.uint16)
             path = folder / name / f"{name}_{number}.{kind}"
             if kind == "tif":
-                rasters.write_geotiff(path, pixels, GEOTRANSFORM, "EPSG:32632")
+                writing.write_geotiff(path, pixels, GEOTRANSFORM, "EPSG:32632")
             else:
                 Image.fromarray((pixels[..., :3] // 16).astype(np.uint8)).save(path)
     return folder
@@ -91,8 +94,8 @@ def test_a_full_disk_while_a_split_is_made(tmp_path):
 
 
 def test_a_full_disk_while_statistics_are_written(tmp_path):
-    split = datasets.split_random(datasets.find_images(write_images(tmp_path / "images")), 0.5)
-    datasets.make_split_folder(tmp_path / "split", split, {})
+    split = splits.split_random(class_folders.find_images(write_images(tmp_path / "images")), 0.5)
+    split_folders.make_split_folder(tmp_path / "split", split, {})
     words = ("--path-to-split-datasets", "split")
     assert run("statistics.py", *words, cwd=tmp_path).returncode == 0
     before = (tmp_path / "split" / "statistics.json").read_bytes()
@@ -136,8 +139,8 @@ def tiny(monkeypatch):
 @pytest.fixture
 def photos(tmp_path, tiny):
     """Flags to train on a few photos."""
-    images = datasets.find_images(write_images(tmp_path / "photos", kind="jpg"))
-    datasets.make_split_folder(tmp_path / "split", datasets.split_random(images, 0.5), {})
+    images = class_folders.find_images(write_images(tmp_path / "photos", kind="jpg"))
+    split_folders.make_split_folder(tmp_path / "split", splits.split_random(images, 0.5), {})
     return (*tiny, "--path-to-split-datasets", tmp_path / "split", "--epochs", "2")
 
 
@@ -153,7 +156,9 @@ def refused_here(monkeypatch, capfd, script, *words):
 def test_a_full_disk_while_a_model_is_saved(photos, tmp_path, monkeypatch, capfd):
     words = (TRAIN, *photos, "--path-to-run", tmp_path / "run")
     for part in ("train", "validation"):
-        datasets.load_part(str(tmp_path / "split"), part, BANDS_RGB)  # decoded before it is full
+        split_folders.load_part(
+            str(tmp_path / "split"), part, BANDS_RGB
+        )  # decoded before it is full
     with files_of_at_most(10_000):
         said = refused_here(monkeypatch, capfd, *words)
     assert said == f"error: {tmp_path / 'run' / 'model.keras'}: File too large"
@@ -186,29 +191,29 @@ def test_a_loss_that_is_no_number_ends_the_training(photos, tmp_path, monkeypatc
 
 
 def test_an_image_that_vanishes_between_listing_and_decoding_is_named(tmp_path, monkeypatch):
-    images = datasets.find_images(write_images(tmp_path / "images"))
+    images = class_folders.find_images(write_images(tmp_path / "images"))
     paths = [path for members in images.values() for path in members]
     paths[3].unlink()
     with pytest.raises(FileNotFoundError, match=re.escape(paths[3].name)):
-        datasets.open_patches(paths)
+        patch_cache.open_patches(paths)
     write_images(tmp_path / "images")
-    blocks = datasets._blocks
+    blocks = patch_cache._blocks
 
     def vanish(*arguments):
         paths[5].unlink()
         return blocks(*arguments)
 
-    monkeypatch.setattr(datasets, "_blocks", vanish)
+    monkeypatch.setattr(patch_cache, "_blocks", vanish)
     with pytest.raises(ValueError, match=r"1 of 12 patches.*no such file; was it moved meanwhile"):
-        datasets.open_patches(paths)
+        patch_cache.open_patches(paths)
 
 
 def test_an_image_that_vanishes_while_it_is_linked(tmp_path):
-    images = datasets.find_images(write_images(tmp_path / "images"))
-    split = datasets.split_random(images, 0.5)
+    images = class_folders.find_images(write_images(tmp_path / "images"))
+    split = splits.split_random(images, 0.5)
     split["train"]["River"][0].unlink()
     with pytest.raises(FileNotFoundError):
-        datasets.make_split_folder(tmp_path / "split", split, {})
+        split_folders.make_split_folder(tmp_path / "split", split, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
 
@@ -216,38 +221,39 @@ def test_a_band_that_vanishes_after_the_product_was_listed(tmp_path, monkeypatch
     from make_products import make_safe
 
     root = make_safe(tmp_path, size=96)
-    find = products.find_product
+    find = finding.find_product
 
     def vanish(*arguments):
         found = find(*arguments)
         Path(found.bands["B11"].path).unlink()
         return found
 
-    monkeypatch.setattr(products, "find_product", vanish)
+    monkeypatch.setattr(finding, "find_product", vanish)
     with pytest.raises(FileNotFoundError, match=r"_B11\.jp2"):
-        scenes.open_scene(root, BANDS_MS)
+        opening.open_scene(root, BANDS_MS)
 
 
 # ---- two runs at once
 
 
 def test_two_splits_into_one_folder(tmp_path):
-    images = datasets.find_images(write_images(tmp_path / "images", count=2))
-    split = datasets.split_random(images, 0.5)
+    images = class_folders.find_images(write_images(tmp_path / "images", count=2))
+    split = splits.split_random(images, 0.5)
     with (
         files.lock(tmp_path / "split", "splitting images into the folder"),
         pytest.raises(OSError, match="another run is splitting images into the folder"),
     ):
-        datasets.make_split_folder(tmp_path / "split", split, {})
+        split_folders.make_split_folder(tmp_path / "split", split, {})
     assert not (tmp_path / "split").exists()
 
 
 def test_many_runs_share_a_cache(tmp_path):
     write_images(tmp_path / "images", count=30)
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from landuse import datasets; "
-        "images = datasets.find_images('images'); "
-        "print(datasets.open_patches(sum(images.values(), [])).sum(dtype='int64'))"
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "from landuse.patches import class_folders, patch_cache; "
+        "images = class_folders.find_images('images'); "
+        "print(patch_cache.open_patches(sum(images.values(), [])).sum(dtype='int64'))"
     )
     command = [sys.executable, "-c", code, REPOSITORY]
     runs = [
@@ -261,20 +267,20 @@ def test_many_runs_share_a_cache(tmp_path):
 
 
 def test_an_image_that_became_older_is_decoded_anew(tmp_path):
-    images = datasets.find_images(write_images(tmp_path / "images", count=2))
+    images = class_folders.find_images(write_images(tmp_path / "images", count=2))
     paths = [path for members in images.values() for path in members]
     tifffile.imwrite(paths[0], np.full((64, 64, 13), 55, np.uint16), planarconfig="contig")
     size = paths[0].stat().st_size
-    before = datasets.open_patches(paths).copy()
+    before = patch_cache.open_patches(paths).copy()
     tifffile.imwrite(paths[0], np.full((64, 64, 13), 77, np.uint16), planarconfig="contig")
     assert paths[0].stat().st_size == size
     os.utime(paths[0], (0, 0))  # the clock was set back by half a century
-    after = datasets.open_patches(paths)
+    after = patch_cache.open_patches(paths)
     assert (after[0] == 77).all() and np.array_equal(after[1:], before[1:])
 
 
 def test_nothing_measures_time_by_a_clock_that_can_be_set():
-    for path in [*REPOSITORY.glob("*.py"), *REPOSITORY.glob("landuse/*.py")]:
+    for path in [*REPOSITORY.glob("*.py"), *(REPOSITORY / "landuse").rglob("*.py")]:
         calls = [
             node.func
             for node in ast.walk(ast.parse(path.read_text()))
@@ -311,12 +317,13 @@ except locale.Error:
 sys.path.insert(0, sys.argv[1])
 print(f"{1.5:n}")
 import numpy as np
-from landuse import maps, rasters
+from landuse.outputs import area_tables, geotiffs
+from landuse.rasters import reading
 place = (600000.5, 12.5, 0.0, 4850000.25, 0.0, -12.5)
 labels = np.arange(6, dtype=np.uint8).reshape(2, 3) % 2
-maps.write_label_map("a.tif", labels, place, "EPSG:32632", ["Grün", "Été"], {"SHARE": 0.5})
-maps.write_areas("a.csv", labels, place, ["Grün", "Été"])
-_, info = rasters.read_raster("a.tif")
+geotiffs.write_label_map("a.tif", labels, place, "EPSG:32632", ["Grün", "Été"], {"SHARE": 0.5})
+area_tables.write_areas("a.csv", labels, place, ["Grün", "Été"])
+_, info = reading.read_raster("a.tif")
 print(info.geotransform == place, list(info.category_names) == ["Grün", "Été"])
 print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count(",0.05,"))
 """
@@ -363,13 +370,13 @@ def test_a_split_and_its_statistics_in_a_folder_with_an_odd_name(odd, monkeypatc
     assert capsys.readouterr().out.splitlines()[-1] == f"statistics of 6 patches: {split}/" + (
         "statistics.json"
     )
-    patches, _, names, _ = datasets.load_part(split, "validation")
+    patches, _, names, _ = split_folders.load_part(split, "validation")
     assert len(patches) == 2 and names == ["Forest", "River"]
 
 
 def test_training_and_measuring_in_a_folder_with_an_odd_name(odd, tiny, monkeypatch, capsys):
-    images = datasets.find_images(write_images(odd / "-Fotos ü", kind="jpg"))
-    datasets.make_split_folder(odd / "-split", datasets.split_random(images, 0.5), {})
+    images = class_folders.find_images(write_images(odd / "-Fotos ü", kind="jpg"))
+    split_folders.make_split_folder(odd / "-split", splits.split_random(images, 0.5), {})
     words = (*tiny, f"--path-to-split-datasets={ODD}/-split", "--epochs", "1")
     run_here(monkeypatch, TRAIN, *words, f"--path-to-run={ODD}/-Lauf {{network}}")
     folder = f"{ODD}/-Lauf Tiny"
@@ -383,7 +390,7 @@ def test_training_and_measuring_in_a_folder_with_an_odd_name(odd, tiny, monkeypa
 def test_a_map_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
     from test_classify_image import CLASSES, brightness_model, made_pixels, write_scene
 
-    from landuse import model_files
+    from landuse.networks import model_files
 
     pixels = made_pixels()[:70, :80]
     write_scene(odd / "-Szene ü [1].tif", pixels)
@@ -412,7 +419,7 @@ def test_a_map_in_a_folder_with_an_odd_name(odd, monkeypatch, capsys):
     path = Path(said.removeprefix("map: "))
     assert probability == "  probability: -p.tif"
     assert polygons == f"  polygons: {path.with_suffix('.gpkg')}"
-    labels, info = rasters.read_raster(path)
+    labels, info = reading.read_raster(path)
     assert labels.shape == (3, 3) and list(info.category_names) == CLASSES
     assert Path("-p.tif").is_file() and path.with_suffix(".gpkg").is_file()
     assert not list(Path().glob("*.partial")) and not list(Path().glob("*.lock"))
@@ -423,7 +430,7 @@ def test_a_product_in_a_folder_with_an_odd_name(odd):
 
     root = make_safe(odd, size=96)
     packed = zip_safe(root, odd / "ü {1} [2].zip")
-    with scenes.open_scene(root, BANDS_MS) as one, scenes.open_scene(packed, BANDS_MS) as other:
+    with opening.open_scene(root, BANDS_MS) as one, opening.open_scene(packed, BANDS_MS) as other:
         assert np.array_equal(one.read(10, 10, 64, 64)[0], other.read(10, 10, 64, 64)[0])
 
 

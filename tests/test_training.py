@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 import image_functions
-from landuse import files, model_files, training
+from landuse import files
+from landuse.evaluation import predictions
+from landuse.networks import model_files, precisions
+from landuse.patches import band_statistics, split_folders
+from landuse.training import optimizers, run_callbacks, run_folders, runs, training_data
 
 SETTINGS = {"EPOCHS": 4, "NETWORK": "tiny", "PATH_TO_RUN": "x", "WORKERS": 1}
 
@@ -16,11 +20,11 @@ def make_data(count=24):
     rng = np.random.default_rng(3)
     labels = np.arange(count) % 2
     patches = rng.integers(0, 100, (count, 64, 64, 3)) + 100 * labels[:, None, None, None]
-    part = training.Part(patches.astype("uint8"), labels, [f"{i}.jpg" for i in range(count)])
+    part = training_data.Part(patches.astype("uint8"), labels, [f"{i}.jpg" for i in range(count)])
     statistics = image_functions.pooled_statistics(part.patches, image_functions.BANDS_RGB)
     names = list(image_functions.BANDS_RGB)
     classes = ["dark", "light"]
-    return training.Data(part, part, classes, names, "rgb8", statistics, built_in_sample=True)
+    return training_data.Data(part, part, classes, names, "rgb8", statistics, built_in_sample=True)
 
 
 def make_model(phase="all", rate=1e-2, ema=False):
@@ -35,8 +39,8 @@ def make_model(phase="all", rate=1e-2, ema=False):
 
 
 def compile_model(model, rate=1e-2, ema=False):
-    schedule = training.Schedule("cosine", rate, 12, 2)
-    optimizer = training.make_optimizer("AdamW", schedule, 0.02, 1.0, ema)
+    schedule = optimizers.Schedule("cosine", rate, 12, 2)
+    optimizer = optimizers.make_optimizer("AdamW", schedule, 0.02, 1.0, ema)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
 
 
@@ -58,7 +62,7 @@ class Kill(keras.callbacks.Callback):
 def run_two_phases(folder, kill=(None, None), ema=False, **settings):
     keras.utils.set_random_seed(7)
     data = make_data()
-    with training.open_run(folder, {**SETTINGS, **settings}) as run:
+    with runs.open_run(folder, {**SETTINGS, **settings}) as run:
         if run.is_finished():
             return None
         run.describe(data, "tiny")
@@ -73,7 +77,7 @@ def run_two_phases(folder, kill=(None, None), ema=False, **settings):
             if phase == "all":
                 model.get_layer("base").trainable = True
                 compile_model(model, ema=ema)
-            callbacks = [training.StopEarly(run, 9)]
+            callbacks = [run_callbacks.StopEarly(run, 9)]
             if kill[0] == number:
                 callbacks.append(Kill(kill[1]))
             run.fit(phase, model, train, validation, 4, callbacks)
@@ -124,34 +128,34 @@ def test_folders_that_are_no_run(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with (
         pytest.raises(ValueError, match="holds other files"),
-        training.open_run(tmp_path, SETTINGS),
+        runs.open_run(tmp_path, SETTINGS),
     ):
         pass
     with (
         pytest.raises(ValueError, match="is a file"),
-        training.open_run(tmp_path / "letter.txt", SETTINGS),
+        runs.open_run(tmp_path / "letter.txt", SETTINGS),
     ):
         pass
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
     with (
-        training.open_run(tmp_path / "run", SETTINGS),
+        runs.open_run(tmp_path / "run", SETTINGS),
         pytest.raises(OSError, match="another run"),
-        training.open_run(tmp_path / "run", SETTINGS),
+        runs.open_run(tmp_path / "run", SETTINGS),
     ):
         pass
 
 
 def test_settings_may_be_corrected_before_the_first_epoch(tmp_path):
     for batch in (8, 16):
-        with training.open_run(tmp_path / "run", {"BATCH_SIZE": batch}):
+        with runs.open_run(tmp_path / "run", {"BATCH_SIZE": batch}):
             pass
     assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {"BATCH_SIZE": 16}
 
 
 def test_other_images_are_refused(tmp_path):
-    with training.open_run(tmp_path / "run", SETTINGS) as run:
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.state.images = "those of yesterday"
         with pytest.raises(ValueError, match="other images"):
             run.describe(make_data(), "tiny")
@@ -159,7 +163,7 @@ def test_other_images_are_refused(tmp_path):
 
 def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):
     data = make_data()
-    with training.open_run(tmp_path / "run", SETTINGS) as run:
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.describe(data, "tiny")
         model = make_model(rate=1e-3)
         train, validation = data.batches("train", 8), data.batches("validation", 8)
@@ -172,9 +176,9 @@ def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):
 
 
 def test_early_stopping_counts_over_restarts(tmp_path):
-    with training.open_run(tmp_path / "run", SETTINGS) as run:
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.state.best, run.state.waited = 0.9, 1
-        stop = training.StopEarly(run, 2)
+        stop = run_callbacks.StopEarly(run, 2)
         stop.set_model(make_model())
         stop.model.stop_training = False
         stop.on_epoch_end(0, {"val_accuracy": 0.95})
@@ -195,7 +199,7 @@ def test_averaged_weights_come_and_go():
     kernel = model.get_layer("base").kernel
     before = np.array(kernel)
     kernel.assign(before + 1)
-    with training.averaged_weights(model):
+    with run_callbacks.averaged_weights(model):
         assert not np.allclose(kernel, before + 1)
     np.testing.assert_allclose(kernel, before + 1)
 
@@ -209,24 +213,24 @@ def test_averaged_weights_come_and_go():
     ],
 )
 def test_schedules(kind, values):
-    schedule = training.Schedule(kind, 2.0, 100, 10)
+    schedule = optimizers.Schedule(kind, 2.0, 100, 10)
     for step, share in values.items():
         assert float(schedule(step)) == pytest.approx(2 * share, rel=1e-4)
 
 
 def test_unknown_names_are_answered():
     with pytest.raises(ValueError, match="SCHEDULE = 'linear'"):
-        training.Schedule("linear", 1.0, 2, 1)
+        optimizers.Schedule("linear", 1.0, 2, 1)
     with pytest.raises(ValueError, match="OPTIMIZER = 'Adadelta'"):
-        training.make_optimizer("Adadelta", 1e-3)
+        optimizers.make_optimizer("Adadelta", 1e-3)
     with pytest.raises(ValueError, match="PRECISION = 'half'"):
-        training.set_precision("half")
+        precisions.set_precision("half")
 
 
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 def test_weight_decay_leaves_biases_and_normalisations_alone(name):
     model = make_model()
-    optimizer = training.make_optimizer(name, 0.1, weight_decay=0.5)
+    optimizer = optimizers.make_optimizer(name, 0.1, weight_decay=0.5)
     variables = model.trainable_variables
     before = [np.array(variable) + 1 for variable in variables]
     for variable, value in zip(variables, before, strict=True):
@@ -238,7 +242,7 @@ def test_weight_decay_leaves_biases_and_normalisations_alone(name):
 
 
 def test_rare_classes_weigh_more():
-    weights = training.class_weights(np.array([0, 0, 0, 1]), 3)
+    weights = training_data.class_weights(np.array([0, 0, 0, 1]), 3)
     np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
     assert math.isclose(weights.mean(), 1, rel_tol=1e-6)
 
@@ -253,9 +257,9 @@ def test_the_first_step_is_traced_once():
 
     pixels = keras.Input((2, 2, 3))
     model = Counting(pixels, keras.layers.Dense(4, activation="softmax")(pixels))
-    optimizer = training.make_optimizer("AdamW", 1e-3, 0.1, 1.0, average_weights=True)
+    optimizer = optimizers.make_optimizer("AdamW", 1e-3, 0.1, 1.0, average_weights=True)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
-    training.make_variables(model)
+    optimizers.make_variables(model)
     labels = np.eye(4, dtype=np.float32)[np.zeros((8, 2, 2), int)]
     model.fit(np.ones((8, 2, 2, 3), np.float32), labels, batch_size=2, verbose=0)
     assert len(calls) == 1
@@ -266,37 +270,37 @@ def test_fewer_images_than_a_batch(monkeypatch):
     def four_images(path, part, bands, skip_bad=False):
         return np.zeros((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
 
-    monkeypatch.setattr(training.datasets, "load_part", four_images)
+    monkeypatch.setattr(split_folders, "load_part", four_images)
     with pytest.raises(ValueError, match=r"BATCH_SIZE = 64, but .* has only 4 images"):
-        training.read_data("split", "RGB", 64)
+        training_data.read_data("split", "RGB", 64)
     with pytest.raises(ValueError, match="BANDS = 'NDVI'"):
-        training.read_data("split", "NDVI", 2)
+        training_data.read_data("split", "NDVI", 2)
 
 
 def test_data_of_the_built_in_sample_say_so(monkeypatch):
     def four_images(path, part, bands, skip_bad=False):
         return np.ones((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
 
-    monkeypatch.setattr(training.datasets, "load_part", four_images)
-    assert not training.read_data("split", "RGB", 2).built_in_sample
-    monkeypatch.setattr(training.datasets, "is_split_of_sample", lambda split: True)
-    assert training.read_data("split", "RGB", 2).built_in_sample
+    monkeypatch.setattr(split_folders, "load_part", four_images)
+    assert not training_data.read_data("split", "RGB", 2).built_in_sample
+    monkeypatch.setattr(split_folders, "is_split_of_sample", lambda split: True)
+    assert training_data.read_data("split", "RGB", 2).built_in_sample
 
 
 def test_colours_of_multispectral_patches(monkeypatch, capsys):
     def four_images(path, part, bands, skip_bad=False):
         return np.ones((4, 64, 64, len(bands)), "uint16"), np.array([0, 0, 1, 1]), ["a", "b"], []
 
-    monkeypatch.setattr(training.datasets, "load_part", four_images)
-    training.read_data("split", "SWIR", 2)
+    monkeypatch.setattr(split_folders, "load_part", four_images)
+    training_data.read_data("split", "SWIR", 2)
     assert "multispectral" not in capsys.readouterr().out
-    assert training.read_data("split", "RGB", 2).units == "DN"
+    assert training_data.read_data("split", "RGB", 2).units == "DN"
     assert "split has multispectral patches; only B04, B03, B02 of them" in capsys.readouterr().out
 
 
 def test_no_absolute_path_goes_into_the_model():
     settings = {"PATH": "/home/me/split", "RELATIVE": "data/split", "N": 3}
-    plain = training._without_absolute_paths(settings)
+    plain = run_folders.without_absolute_paths(settings)
     assert plain == {"PATH": "split", "RELATIVE": "data/split", "N": 3}
 
 
@@ -339,16 +343,16 @@ OPTIONS = {
 def test_each_option_trains(option, tmp_path):
     settings = {**OPTIONS, **option}
     data, model = make_data(), make_model()
-    mosaics = training.mosaic_form(model, settings)
+    mosaics = runs.mosaic_form(model, settings)
     model.compile(
-        training.scheduled_optimizer(settings, 1e-2, 2, data.steps(8)),
+        optimizers.scheduled_optimizer(settings, 1e-2, 2, data.steps(8)),
         keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
         metrics=["accuracy"],
     )
     before = model.get_weights()
-    with training.open_run(tmp_path / "run", settings) as run:
+    with runs.open_run(tmp_path / "run", settings) as run:
         run.describe(data, "tiny")
-        train = training.augmented_batches(data, settings)
+        train = training_data.augmented_batches(data, settings)
         run.fit("all", model, train, data.batches("validation", 8), 2)
         if mosaics:
             run.fit_mosaics(mosaics, model, data, 1e-2)
@@ -363,14 +367,14 @@ def test_each_option_trains(option, tmp_path):
 def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_path):
     settings = {**OPTIONS, "MOSAIC_EPOCHS": 2}
     data, model = make_data(), make_model()
-    mosaics = training.mosaic_form(model, settings)
-    with training.open_run(tmp_path / "run", settings) as run:
+    mosaics = runs.mosaic_form(model, settings)
+    with runs.open_run(tmp_path / "run", settings) as run:
         run.describe(data, "tiny")
         run.state.best, run.state.best_epoch = 2.0, 1  # better than anything that can follow
         run.fit_mosaics(mosaics, model, data, 1e-2)
         assert run.state.best <= 1
         assert model_files.read_record(run.model_path)["dense"] is True
-    with training.open_run(tmp_path / "run", settings) as run:
+    with runs.open_run(tmp_path / "run", settings) as run:
         run.describe(data, "tiny")
         best = run.state.best
         run.fit_mosaics(mosaics, model, data, 1e-2)  # done: nothing is lost
@@ -380,17 +384,17 @@ def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_pat
 def test_predictions_come_in_the_order_of_the_files():
     data, model = make_data(22), make_model()
     wanted = np.asarray(model(data.validation.patches.astype("float32")))
-    np.testing.assert_allclose(training.predict(model, data, "validation", 8), wanted, atol=1e-5)
+    np.testing.assert_allclose(predictions.predict(model, data, "validation", 8), wanted, atol=1e-5)
     # Strided by 8 and unpadded, a patch ends before its neighbour begins.
-    among = training.predict(model, data, "validation", 8, mosaic=2)
+    among = predictions.predict(model, data, "validation", 8, mosaic=2)
     np.testing.assert_allclose(among, wanted, atol=1e-5)
 
 
 def test_mosaics_mix_the_classes():
     data = make_data(32)
     order = np.argsort(data.validation.labels, kind="stable")
-    part = training.Part(data.validation.patches[order], np.sort(data.validation.labels), [])
-    batches = training.Data(part, part, ["a", "b"], ["B04"], "rgb8", {}).batches(
+    part = training_data.Part(data.validation.patches[order], np.sort(data.validation.labels), [])
+    batches = training_data.Data(part, part, ["a", "b"], ["B04"], "rgb8", {}).batches(
         "validation", 16, mosaic=2
     )
     labels = np.concatenate([batches[i][1] for i in range(len(batches))])
@@ -406,7 +410,7 @@ def test_stored_statistics_serve_where_they_fit(tmp_path, capsys):
     names = ["B12", "B8A", "B04"]
     every = image_functions.pooled_statistics(patches[..., [2, 1, 0]], names[::-1])
     files.write_json(tmp_path / "statistics.json", every)
-    found = training._statistics(str(tmp_path), patches, names)
+    found = band_statistics.training_statistics(str(tmp_path), patches, names)
     assert found == image_functions.pooled_statistics(patches, names)
     assert "statistics of the training images" in capsys.readouterr().out
     for change, reason in (
@@ -415,6 +419,6 @@ def test_stored_statistics_serve_where_they_fit(tmp_path, capsys):
         ({"band_names": ["B04", "B8A", "B11"]}, "it lacks B12"),
     ):
         files.write_json(tmp_path / "statistics.json", {**every, **change})
-        found = training._statistics(str(tmp_path), patches, names)
+        found = band_statistics.training_statistics(str(tmp_path), patches, names)
         assert found == image_functions.pooled_statistics(patches, names)
         assert reason in capsys.readouterr().out

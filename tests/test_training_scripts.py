@@ -17,7 +17,8 @@ import tifffile
 from skimage import io
 
 import image_functions
-from landuse import files, model_files
+from landuse import files
+from landuse.networks import model_files
 
 CLASSES = ("Dark", "Grey", "Light")
 COUNTS = {"train": 4, "validation": 2}

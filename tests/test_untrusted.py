@@ -16,7 +16,11 @@ import pytest
 
 import image_functions
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse import datasets, files, model_files, networks, rasters, training
+from landuse import files
+from landuse.networks import bases, model_files
+from landuse.patches import class_folders, patch_cache
+from landuse.rasters import writing
+from landuse.training import runs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORD = {
@@ -155,7 +159,7 @@ def test_a_member_cannot_leave_the_archive(tmp_path):
 def test_official_weights_that_are_a_pickle_are_not_read(tmp_path):
     (tmp_path / "w.h5").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises((ValueError, OSError), match=r"w\.h5"):
-        networks.base_network("MobileNet", 3, str(tmp_path / "w.h5"))
+        bases.base_network("MobileNet", 3, str(tmp_path / "w.h5"))
 
 
 def test_a_pickle_in_the_state_of_a_run_is_not_read(tmp_path):
@@ -164,7 +168,7 @@ def test_a_pickle_in_the_state_of_a_run_is_not_read(tmp_path):
     files.write_json(tmp_path / "settings.json", {"EPOCHS": 1})
     with (
         pytest.raises(ValueError, match=r"state\.npz is damaged .*Object arrays cannot be loaded"),
-        training.open_run(tmp_path, {"EPOCHS": 1}),
+        runs.open_run(tmp_path, {"EPOCHS": 1}),
     ):
         pass
 
@@ -173,22 +177,22 @@ def test_a_cache_of_patches_that_was_exchanged_or_cut_is_made_anew(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         pixels = np.full((64, 64, 13), 700, np.uint16)
-        rasters.write_geotiff(tmp_path / name / f"{name}.tif", pixels, GEOTRANSFORM, "EPSG:32632")
-    images = [path for members in datasets.find_images(tmp_path).values() for path in members]
-    datasets.open_patches(images)
+        writing.write_geotiff(tmp_path / name / f"{name}.tif", pixels, GEOTRANSFORM, "EPSG:32632")
+    images = [path for members in class_folders.find_images(tmp_path).values() for path in members]
+    patch_cache.open_patches(images)
     cached = next((tmp_path / ".cache").glob("*.npy"))
     whole = cached.read_bytes()
     np.save(cached, np.array([Bomb()] * 2, dtype=object), allow_pickle=True)
-    assert (datasets.open_patches(images) == 700).all()
+    assert (patch_cache.open_patches(images) == 700).all()
     for damaged in (b"", whole[:50], whole[:-1], b"PK" + whole):
         cached.write_bytes(damaged)
-        assert (datasets.open_patches(images) == 700).all()
+        assert (patch_cache.open_patches(images) == 700).all()
 
 
 def test_xml_is_parsed_by_what_expands_no_entities():
     """The standard library's parsers expand them; `ElementTree` may build what is written."""
     parsers = ("parse", "fromstring", "fromstringlist", "iterparse", "XML", "XMLParser")
-    for path in [*REPOSITORY.glob("*.py"), *REPOSITORY.glob("landuse/*.py")]:
+    for path in [*REPOSITORY.glob("*.py"), *(REPOSITORY / "landuse").rglob("*.py")]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [
             ast.unparse(node.func)
@@ -217,9 +221,9 @@ def test_split_statistics_map_and_report_reach_for_nothing(tmp_path, monkeypatch
         for number in range(4):
             pixels = rng.integers(300, 3000, (64, 64, 13)).astype(np.uint16)
             path = tmp_path / "images" / name / f"{name}_{number}.tif"
-            rasters.write_geotiff(path, pixels, GEOTRANSFORM, "EPSG:32632")
+            writing.write_geotiff(path, pixels, GEOTRANSFORM, "EPSG:32632")
     scene = rng.integers(300, 3000, (80, 80, 13)).astype(np.uint16)
-    rasters.write_geotiff(tmp_path / "scene.tif", scene, GEOTRANSFORM, "EPSG:32632")
+    writing.write_geotiff(tmp_path / "scene.tif", scene, GEOTRANSFORM, "EPSG:32632")
     pixels = keras.Input((64, 64, 13))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1e-3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(2, activation="softmax")(pooled))
@@ -248,8 +252,8 @@ def test_split_statistics_map_and_report_reach_for_nothing(tmp_path, monkeypatch
 
 def test_only_weights_of_imagenet_are_asked_for(monkeypatch, reached, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    networks.base_network("MobileNet", 3)
+    bases.base_network("MobileNet", 3)
     assert reached == []
     with pytest.raises(OSError, match="could not be downloaded"):
-        networks.base_network("MobileNet", 3, "imagenet")
+        bases.base_network("MobileNet", 3, "imagenet")
     assert {"storage.googleapis.com"} >= {address for address in reached if address != "localhost"}

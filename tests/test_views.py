@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from landuse import maps, views
+from landuse import map_values
+from landuse.outputs import area_tables, class_colours, map_layers, pages, quicklooks
 
 GEOTRANSFORM = (600_000.0, 80.0, 0.0, 4_850_000.0, 0.0, -80.0)
 SCENE_GEOTRANSFORM = (600_000.0, 10.0, 0.0, 4_850_000.0, 0.0, -10.0)
@@ -35,13 +36,13 @@ def labels():
     """Rows 0-9 forest, 10-19 river, 20-29 a class with a bad name; nodata from column 35 on."""
     made = np.repeat(np.array([0, 1, 2], np.uint8), 10)[:, None] * np.ones((1, 40), np.uint8)
     made[25:, :10] = 3
-    made[:, 35:] = maps.NODATA
+    made[:, 35:] = map_values.NODATA
     return made
 
 
 @pytest.fixture
 def probability(labels):
-    percent = np.where(labels == maps.NODATA, 255, 40 + 20 * labels.astype(int))
+    percent = np.where(labels == map_values.NODATA, 255, 40 + 20 * labels.astype(int))
     return percent.astype(np.uint8)
 
 
@@ -52,7 +53,7 @@ def test_natural_colour_keeps_nodata_and_uses_the_whole_range():
     rng = np.random.default_rng(1)
     dn = rng.integers(700, 2400, (50, 60, 3)).astype(np.uint16)
     dn[0, :5] = 0
-    shown = views.natural_colour(dn)
+    shown = map_layers.natural_colour(dn)
     assert shown.dtype == np.uint8
     assert (shown[0, :5] == 0).all()
     assert shown[1:].min() == 1
@@ -64,7 +65,9 @@ def test_natural_colour_is_not_darkened_by_a_few_clouds():
     dn = rng.integers(500, 1500, (100, 100, 3)).astype(np.uint16)
     cloudy = dn.copy()
     cloudy[:10, :10] = 12_000
-    difference = views.natural_colour(cloudy)[20:].astype(int) - views.natural_colour(dn)[20:]
+    difference = (
+        map_layers.natural_colour(cloudy)[20:].astype(int) - map_layers.natural_colour(dn)[20:]
+    )
     assert abs(difference).max() < 20
 
 
@@ -72,23 +75,23 @@ def test_natural_colour_of_dn_and_of_scaled_bytes_look_alike():
     rng = np.random.default_rng(3)
     dn = rng.integers(300, 2500, (80, 80, 3)).astype(np.uint16)
     rgb8 = np.rint(1 + dn / 2750 * 254).astype(np.uint8)
-    difference = views.natural_colour(dn).astype(int) - views.natural_colour(rgb8, "rgb8")
+    difference = map_layers.natural_colour(dn).astype(int) - map_layers.natural_colour(rgb8, "rgb8")
     assert abs(difference).max() <= 8  # one step of the bytes is 11 DN
 
 
 def test_natural_colour_of_nothing_is_nothing():
-    assert not views.natural_colour(np.zeros((4, 4, 3), np.uint16)).any()
+    assert not map_layers.natural_colour(np.zeros((4, 4, 3), np.uint16)).any()
 
 
 def test_natural_colour_of_water_alone_stays_calm():
     rng = np.random.default_rng(4)
     dn = rng.integers(800, 830, (50, 50, 3)).astype(np.uint16)
-    assert views.natural_colour(dn).max() < 60
+    assert map_layers.natural_colour(dn).max() < 60
 
 
 def test_natural_colour_refuses_other_units():
     with pytest.raises(ValueError, match="units"):
-        views.natural_colour(np.zeros((4, 4, 3), np.uint8), "reflectance")
+        map_layers.natural_colour(np.zeros((4, 4, 3), np.uint8), "reflectance")
 
 
 # ---- thinning
@@ -96,10 +99,10 @@ def test_natural_colour_refuses_other_units():
 
 def test_thinning_takes_the_middle_pixel_and_keeps_the_place():
     array = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    pixels, step = views._thin(array, 4)
+    pixels, step = map_layers.thin(array, 4)
     assert step == 3
     np.testing.assert_array_equal(pixels[0], [11, 14, 17, 19])
-    layer = views._layer(array, SCENE_GEOTRANSFORM, 4)
+    layer = map_layers.layer_of(array, SCENE_GEOTRANSFORM, 4)
     assert layer.bounds == (600_000, 4_850_000 - 120, 600_000 + 120, 4_850_000)
 
 
@@ -108,30 +111,32 @@ def test_thinning_takes_the_middle_pixel_and_keeps_the_place():
 
 def test_quicklook_shows_the_classes_in_their_colours(tmp_path, scene, labels):
     path = tmp_path / "look.png"
-    views.write_quicklook(
+    quicklooks.write_quicklook(
         path, scene, labels, NAMES, GEOTRANSFORM, "A scene", rgb_geotransform=SCENE_GEOTRANSFORM
     )
     picture = read_png(path)
     columns = picture.shape[1]
     middle = picture[:, columns // 3 : 2 * columns // 3]  # the second panel
     for name in ("Forest", "River", "uncertain"):
-        found = (middle == maps.COLOURS[name]).all(axis=2).sum()
+        found = (middle == class_colours.COLOURS[name]).all(axis=2).sum()
         assert found > 0.01 * middle.shape[0] * middle.shape[1], name
-    assert (middle == views.NEUTRAL).all(axis=2).sum() > 1000
+    assert (middle == map_layers.NEUTRAL).all(axis=2).sum() > 1000
 
 
 def test_quicklook_has_forest_above_river(tmp_path, scene, labels):
-    views.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    quicklooks.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
     picture = read_png(tmp_path / "a.png")
     panels = picture[: int(picture.shape[0] * 0.7)]
-    forest = np.argwhere((panels == maps.COLOURS["Forest"]).all(axis=2))
-    river = np.argwhere((panels == maps.COLOURS["River"]).all(axis=2))
+    forest = np.argwhere((panels == class_colours.COLOURS["Forest"]).all(axis=2))
+    river = np.argwhere((panels == class_colours.COLOURS["River"]).all(axis=2))
     assert forest[:, 0].max() < river[:, 0].min()
 
 
 def test_quicklook_has_the_same_bytes_and_no_program_name(tmp_path, scene, labels):
     for name in ("a.png", "b.png"):
-        views.write_quicklook(tmp_path / name, scene, labels, NAMES, GEOTRANSFORM, "A $x$ scene")
+        quicklooks.write_quicklook(
+            tmp_path / name, scene, labels, NAMES, GEOTRANSFORM, "A $x$ scene"
+        )
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"Software" not in content
@@ -141,24 +146,24 @@ def test_quicklook_has_the_same_bytes_and_no_program_name(tmp_path, scene, label
 @pytest.mark.parametrize("shape", [(64, 64), (3000, 100), (100, 3000), (1, 1)])
 def test_quicklook_of_any_shape_and_of_nothing_but_nodata(tmp_path, shape):
     rgb = np.zeros((*shape, 3), np.uint8)
-    labels = np.full(shape, maps.NODATA, np.uint8)
-    views.write_quicklook(tmp_path / "a.png", rgb, labels, NAMES, GEOTRANSFORM, "Nothing")
+    labels = np.full(shape, map_values.NODATA, np.uint8)
+    quicklooks.write_quicklook(tmp_path / "a.png", rgb, labels, NAMES, GEOTRANSFORM, "Nothing")
     assert min(read_png(tmp_path / "a.png").shape[:2]) > 300
 
 
 def test_quicklook_does_not_need_pyplot(tmp_path, scene, labels):
     already = "matplotlib.pyplot" in sys.modules
-    views.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    quicklooks.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
     assert already or "matplotlib.pyplot" not in sys.modules
 
 
 def test_legend_note_says_what_is_missing():
     areas = [
-        maps.Area("A", 3, 3.0, 100.0),
-        maps.Area("B", 0, 0.0, 0.0),
-        maps.Area("nodata", 1, 1.0, None),
+        area_tables.Area("A", 3, 3.0, 100.0),
+        area_tables.Area("B", 0, 0.0, 0.0),
+        area_tables.Area("nodata", 1, 1.0, None),
     ]
-    assert views._legend_note(areas, "By hand.") == (
+    assert quicklooks._legend_note(areas, "By hand.") == (
         "Shares of the classified area.  Not found: B.  "
         "No data (light grey): 25.0 % of the scene.  By hand."
     )
@@ -166,7 +171,7 @@ def test_legend_note_says_what_is_missing():
 
 def test_scene_of_another_type_is_refused(tmp_path, labels):
     with pytest.raises(ValueError, match="natural_colour returns it; got uint16"):
-        views.write_quicklook(
+        quicklooks.write_quicklook(
             tmp_path / "a.png", np.zeros((9, 9, 3), np.uint16), labels, NAMES, GEOTRANSFORM, "A"
         )
 
@@ -177,7 +182,7 @@ def test_scene_of_another_type_is_refused(tmp_path, labels):
 @pytest.fixture
 def page(tmp_path, scene, labels, probability):
     path = tmp_path / "map.html"
-    views.write_html(
+    pages.write_html(
         path,
         scene,
         labels,
@@ -211,7 +216,7 @@ def test_names_cannot_break_the_page(page):
 
 def test_page_has_the_same_bytes(tmp_path, scene, labels):
     for name in ("a.html", "b.html"):
-        views.write_html(tmp_path / name, scene, labels, None, NAMES, GEOTRANSFORM, "A")
+        pages.write_html(tmp_path / name, scene, labels, None, NAMES, GEOTRANSFORM, "A")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -219,13 +224,13 @@ def test_page_stays_small(tmp_path):
     rng = np.random.default_rng(5)
     rgb = rng.integers(1, 255, (2100, 2100, 3)).astype(np.uint8)  # noise: the worst case
     labels = rng.integers(0, 4, (2100, 2100)).astype(np.uint8)
-    views.write_html(tmp_path / "a.html", rgb, labels, labels, NAMES, GEOTRANSFORM, "A")
+    pages.write_html(tmp_path / "a.html", rgb, labels, labels, NAMES, GEOTRANSFORM, "A")
     assert (tmp_path / "a.html").stat().st_size < 8e6
 
 
 def test_page_refuses_probabilities_of_another_map(tmp_path, scene, labels):
     with pytest.raises(ValueError, match="one shape"):
-        views.write_html(tmp_path / "a.html", scene, labels, labels[1:], NAMES, GEOTRANSFORM, "A")
+        pages.write_html(tmp_path / "a.html", scene, labels, labels[1:], NAMES, GEOTRANSFORM, "A")
 
 
 # ---- the page in a browser
@@ -341,7 +346,7 @@ def test_pointer_tells_class_probability_and_place(viewer):
 
 
 def test_map_lies_right_of_the_divider_and_the_scene_left(viewer):
-    river = list(maps.COLOURS["River"])
+    river = list(class_colours.COLOURS["River"])
     assert viewer.colour(*viewer.place(15, 30)) == river
     assert viewer.colour(*viewer.place(15, 5)) != river
 
@@ -349,7 +354,7 @@ def test_map_lies_right_of_the_divider_and_the_scene_left(viewer):
 def test_divider_follows_mouse_and_keys(viewer):
     from selenium.webdriver.common.keys import Keys
 
-    divider, river = viewer.find("swipe"), list(maps.COLOURS["River"])
+    divider, river = viewer.find("swipe"), list(class_colours.COLOURS["River"])
     assert divider.get_attribute("aria-valuenow") == "50"
     distance = -round(0.25 * viewer.canvas.size["width"])
     viewer.actions().drag_and_drop_by_offset(divider, distance, 0).perform()
@@ -437,7 +442,7 @@ def test_legend_shows_shares_and_highlights(viewer):
     forest = viewer.colour(*viewer.place(5, 30))
     river.click()
     assert river.get_attribute("aria-pressed") == "true"
-    assert viewer.colour(*viewer.place(15, 30)) == list(maps.COLOURS["River"])
+    assert viewer.colour(*viewer.place(15, 30)) == list(class_colours.COLOURS["River"])
     assert viewer.colour(*viewer.place(5, 30)) != forest
     viewer.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert river.get_attribute("aria-pressed") == "false"
@@ -447,7 +452,7 @@ def test_legend_shows_shares_and_highlights(viewer):
 def test_opacity_and_fading(viewer):
     from selenium.webdriver.common.keys import Keys
 
-    spot, river = viewer.place(15, 30), list(maps.COLOURS["River"])
+    spot, river = viewer.place(15, 30), list(class_colours.COLOURS["River"])
     viewer.find("opacity").send_keys(Keys.HOME)
     assert viewer.find("opacity-text").text == "0 %"
     assert viewer.colour(*spot) != river
@@ -477,7 +482,7 @@ def test_page_loads_one_file_and_logs_nothing(viewer):
 def test_page_without_probability_or_metres(browser, tmp_path, scene, labels):
     path = tmp_path / "plain.html"
     degrees = (10.0, 0.001, 0.0, 43.0, 0.0, -0.001)
-    views.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False)
+    pages.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False)
     viewer = Viewer(browser, path)
     assert not viewer.find("fade-row").is_displayed()
     assert not viewer.find("scale").is_displayed()

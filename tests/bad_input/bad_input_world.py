@@ -11,7 +11,8 @@ from make_products import IDS, make_band_folder, make_safe, write_image
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse import datasets, rasters
+from landuse.patches import class_folders, split_folders, splits
+from landuse.rasters import vectors, writing
 
 GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
 CLASSES = ("Forest", "River")
@@ -37,7 +38,7 @@ def write_tif(path, rows=64, columns=64, bands=13, dtype=np.uint16, value=None):
     pixels = rng.integers(300, 3000, (rows, columns, bands)) if value is None else value
     array = np.broadcast_to(pixels, (rows, columns, bands)).astype(dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    rasters.write_geotiff(path, array, GEOTRANSFORM, "EPSG:32632", nodata=0)
+    writing.write_geotiff(path, array, GEOTRANSFORM, "EPSG:32632", nodata=0)
 
 
 def write_jpg(path, size=64, mode="RGB"):
@@ -66,10 +67,10 @@ def write_images(folder):
 def write_splits(folder):
     """Good splits, and copies of them with a fault each."""
     for name, source in (("split_ms", "images"), ("split_rgb", "photos")):
-        split = datasets.split_random(datasets.find_images(folder / source), 0.4)
+        split = splits.split_random(class_folders.find_images(folder / source), 0.4)
         settings = {"PATH_TO_ALL_IMAGES": source, "SPLIT": "random", "SEED": 42}
         settings |= {"FRACTION_VALIDATION": 0.4, "FRACTION_TEST": 0.0}
-        datasets.make_split_folder(folder / name, split, settings)
+        split_folders.make_split_folder(folder / name, split, settings)
     for kind, suffix in (("ms", "tif"), ("rgb", "jpg")):
         faulty = folder / f"split_{kind}_cut"
         shutil.copytree(folder / f"split_{kind}", faulty)
@@ -127,7 +128,7 @@ def write_scenes(folder):
     (scenes / "entities.vrt").write_text(ENTITY_BOMB.replace("a>", "VRTDataset>"))
     (scenes / "zero.tif").touch()
     write_jpg(scenes / "pisa.png", 80)
-    rasters.polygonize(
+    vectors.polygonize(
         scenes / "area_of_mine.gpkg",
         np.zeros((4, 4), np.uint8),
         (600000.0, 200.0, 0.0, 4850000.0, 0.0, -200.0),

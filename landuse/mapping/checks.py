@@ -1,0 +1,66 @@
+"""What is cheap to check before any scene is opened."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from landuse import choices, devices
+from landuse.mapping import methods, plans, whole_scene
+from landuse.networks import engines, precisions
+
+SUFFIXES = (".tif", ".tiff")  # of maps
+
+
+def check_images(paths: str | Sequence[str]) -> list[Path]:
+    """Return the images as paths; one that does not exist is an error."""
+    images = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    for image in images:
+        if not image.exists():
+            raise FileNotFoundError(
+                f"PATH_TO_IMAGE: {image} does not exist"
+                + (" (step 00 makes the scene of the sample)" if "sample" in image.parts else "")
+            )
+    if not images:
+        raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
+    if len(set(images)) < len(images):
+        raise ValueError("PATH_TO_IMAGE names an image twice")
+    return images
+
+
+def check_settings(settings: plans.Settings) -> None:
+    """Raise a ValueError for settings that no scene could be classified with."""
+    choices.check_option("METHOD", settings.method, methods.METHODS)
+    choices.check_option("ENGINE", settings.engine, engines.ENGINES)
+    choices.check_option("PRECISION", settings.precision, precisions.PRECISIONS)
+    choices.check_option(
+        "PROBABILITY_TYPE", settings.probability_type, whole_scene.PROBABILITY_TYPES
+    )
+    for name in ("stride", "batch_size", "block_size"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name.upper()} must be 1 or more, not {value}")
+    if not 0 <= settings.min_probability <= 1:
+        raise ValueError(
+            f"MIN_PROBABILITY must lie between 0 and 1, not {settings.min_probability}"
+        )
+    if settings.engine == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
+    if settings.engine == "openvino" and devices.backend() != "tensorflow":
+        raise ValueError(
+            f"ENGINE = 'openvino' takes models from TensorFlow, not from {devices.backend()}: set "
+            "KERAS_BACKEND=tensorflow, or ENGINE = 'keras'"
+        )
+
+
+def check_templates(settings: plans.Settings, images: Sequence[Path]) -> None:
+    """Raise a ValueError when the outputs of several scenes, or two of one, would be one file."""
+    label, probability = settings.path_to_label_image, settings.path_to_prob_image
+    if label == probability:
+        raise ValueError(f"labels and probabilities cannot both be written to {probability}")
+    for name, template in (("PATH_TO_LABEL_IMAGE", label), ("PATH_TO_PROB_IMAGE", probability)):
+        if template is None:
+            continue
+        if Path(template).suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{name} must end in .tif, not {Path(template).name!r}")
+        if len(images) > 1 and "{product}" not in template:
+            raise ValueError(f"{name} must contain {{product}} for several scenes: {template}")

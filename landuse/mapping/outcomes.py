@@ -1,0 +1,47 @@
+"""What became of each of several scenes."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from landuse.mapping import plans
+
+
+class Outcomes:
+    """What became of each scene; with several, an error of one does not stop the others."""
+
+    def __init__(self, images: Sequence[Path]) -> None:
+        self.images = images
+        self.written: dict[Path, plans.Plan] = {}
+        self.errors: dict[Path, Exception] = {}
+
+    @contextlib.contextmanager
+    def attempt(self, image: Path) -> Iterator[None]:
+        """Keep an error of input for the end, if there are other scenes."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if len(self.images) == 1:
+                raise
+            print(f"  error: {error}")
+            self.errors[image] = error
+
+    def report(self) -> None:
+        """Say where the maps are, and what belongs to them.
+
+        Raises
+        ------
+        ValueError
+            When a scene could not be mapped.
+        """
+        for image in self.images:
+            whose = f"map of {image}" if len(self.images) > 1 else "map"
+            if image in self.errors:
+                print(f"{whose}: none, {self.errors[image]}")
+                continue
+            print(f"{whose}: {self.written[image].label}")
+            for what, path in self.written[image].outputs.items():
+                print(f"  {what}: {path}")
+        if self.errors:
+            counts = f"{len(self.errors)} of {len(self.images)}"
+            raise ValueError(f"{counts} scenes could not be mapped, see above")

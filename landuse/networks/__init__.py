@@ -1,0 +1,1 @@
+"""From raw pixels to class probabilities: networks, and what runs them."""

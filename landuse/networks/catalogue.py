@@ -1,0 +1,168 @@
+"""What has to be known of each network; the one place to add one."""
+
+import difflib
+import inspect
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What pretrained weights expect of pixels 0..255, as `preprocess_input` of the network does.
+
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Of red, green and blue: subtracted, divided by.
+    channels : tuple of int
+        Positions of red, green and blue in the order that the network wants.
+    """
+
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    channels: tuple[int, ...] = (0, 1, 2)
+
+
+UNSCALED_BGR = Expected((123.68, 116.779, 103.939), channels=(2, 1, 0))
+IMAGENET_STANDARDISED = Expected(
+    tuple(255 * share for share in (0.485, 0.456, 0.406)),
+    tuple(255 * share for share in (0.229, 0.224, 0.225)),
+)
+FROM_MINUS_1_TO_1 = Expected((127.5,) * 3, (127.5,) * 3)
+EXPECTED = {  # by the beginning of the name, the longer one first; others scale inside
+    "ResNet50V2": FROM_MINUS_1_TO_1,
+    "ResNet101V2": FROM_MINUS_1_TO_1,
+    "ResNet152V2": FROM_MINUS_1_TO_1,
+    "ResNet": UNSCALED_BGR,
+    "VGG": UNSCALED_BGR,
+    "DenseNet": IMAGENET_STANDARDISED,
+    "MobileNetV3": Expected(),
+    "MobileNet": FROM_MINUS_1_TO_1,
+    "NASNet": FROM_MINUS_1_TO_1,
+}
+
+
+def _expected_by(name: str) -> Expected:
+    return next((value for begin, value in EXPECTED.items() if name.startswith(begin)), Expected())
+
+
+@dataclass(frozen=True)
+class Network:
+    """What has to be known about a network of `keras.applications`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the constructor in `keras.applications`.
+    first_block_ends : str
+        Name of the last layer of the first block, which stays frozen while fine-tuning.
+    top : tuple of int
+        Units of the dense layers between the pooling and the probabilities.
+    learning_rate : float
+        Rate at which AdamW trains it from scratch.
+    he_initialisation : bool
+        Start its convolutions by He et al. 2015: without it, a deep network that has no
+        BatchNormalization does not converge from scratch.
+    expected : Expected
+        What its pretrained weights expect of the pixels.
+    dense_by : str
+        How it becomes fully convolutional (`dense.dense_network`).
+    """
+
+    name: str
+    first_block_ends: str
+    top: tuple[int, ...] = ()
+    learning_rate: float = 1e-3
+    he_initialisation: bool = False
+    expected: Expected = Expected()
+    dense_by: str = ""
+
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network(
+            "VGG16",
+            first_block_ends="block1_pool",
+            top=(2048, 2048),
+            learning_rate=3e-4,
+            he_initialisation=True,
+            expected=UNSCALED_BGR,
+            dense_by="maximum poolings at stride 1, dilated convolutions after them",
+        ),
+        Network(
+            "DenseNet201",
+            first_block_ends="pool1",
+            expected=IMAGENET_STANDARDISED,
+            dense_by="average poolings at stride 1, dilated convolutions after them",
+        ),
+        Network(
+            "ResNet50",
+            first_block_ends="pool1_pool",
+            expected=UNSCALED_BGR,
+            dense_by="1x1 convolutions at stride 1 in place of 2, dilated convolutions after them",
+        ),
+    )
+}
+TOO_LARGE = ("Xception", "Inception")  # they need pictures of at least 71 or 75 pixels
+
+
+def network_names() -> list[str]:
+    """Give the names of all networks of `keras.applications` that take 64x64 pixels."""
+    names = [
+        name
+        for name, thing in vars(keras.applications).items()
+        if inspect.isfunction(thing) and name[0].isupper() and not name.startswith(TOO_LARGE)
+    ]
+    return sorted(names)
+
+
+def network(name: str) -> Network:
+    """Look a network up; one that is not in `NETWORKS` has no first block to freeze.
+
+    Raises
+    ------
+    ValueError
+        If `keras.applications` has no such network that takes 64x64 pixels.
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if name not in network_names():
+        by_lower_case = {known.lower(): known for known in network_names()}
+        near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.7)
+        hint = f"Did you mean {by_lower_case[near[0]]}? " if near else ""
+        raise ValueError(
+            f"NETWORK = {name!r}: there is no such network for patches of 64x64 pixels. {hint}"
+            f"Fully supported: {', '.join(NETWORKS)}. From scratch or with the whole network "
+            f"frozen: {', '.join(n for n in network_names() if n not in NETWORKS)}"
+        )
+    return Network(name, first_block_ends="", expected=_expected_by(name))
+
+
+def check_fine_tuning(name: str, epochs: int) -> None:
+    """Raise a ValueError, before any work, when a network cannot be fine-tuned.
+
+    Parameters
+    ----------
+    name : str
+    epochs : int
+        Those in which all but the first block learns; 0: only what is around the network does.
+    """
+    known = network(name)
+    if epochs and not known.first_block_ends:
+        raise ValueError(
+            f"it is not known where the first block of {name} ends: fine-tune one of "
+            f"{', '.join(NETWORKS)}, or keep the whole network frozen (EPOCHS = 0)"
+        )
+
+
+def official_file(name: str) -> str:
+    """Give the address of the official ImageNet weights of a network without its top."""
+    store = "https://storage.googleapis.com/tensorflow/keras-applications"
+    files = {
+        "VGG16": f"{store}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "DenseNet201": f"{store}/densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "ResNet50": f"{store}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    }
+    return files.get(name, f"{store} (the file {name} ... notop.h5)")

@@ -1,0 +1,1 @@
+"""From a map in memory to files that people open."""

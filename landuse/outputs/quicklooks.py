@@ -1,0 +1,261 @@
+"""A picture for the first look: the scene, the map, and the map over the scene."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landuse import files, map_values
+from landuse.outputs import area_tables, class_colours, map_layers
+from landuse.rasters import geotransforms
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK = "#1f262d"
+_SOFT_INK = "#5f6b76"
+_PANEL_INCHES = 5.6
+_MARGIN = 0.35
+_BAR_INCHES = 0.3  # from the top of the legend to its first row
+_ROW_INCHES = 0.3
+_NAME_INCHES = 1.17  # from the left of a column to the name
+_LONGEST_NAME = 44  # letters
+_DOTS_PER_INCH = 150
+
+
+def _nice_length(widest: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, 50, ... that is not above `widest`."""
+    power = 10.0 ** np.floor(np.log10(widest))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= widest))
+
+
+def _draw_scale_bar(axes: "Axes", bounds: geotransforms.Bounds) -> None:
+    """Draw a bar of a round length on a white plate in the lower left corner."""
+    from matplotlib.patches import Rectangle
+
+    left, bottom, right, top = bounds
+    unit = max(right - left, top - bottom) / 100
+    length = _nice_length(0.3 * (right - left))
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    plate = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "zorder": 3}
+    start, base = left + 2 * unit, bottom + 2 * unit
+    axes.add_patch(Rectangle((start, base), length + 3 * unit, 6.6 * unit, **plate))  # type: ignore[arg-type]
+    ends = [start + 1.5 * unit, start + 1.5 * unit + length]
+    axes.plot(
+        [ends[0], ends[0], ends[1], ends[1]],
+        [base + 2.2 * unit, base + 1.2 * unit, base + 1.2 * unit, base + 2.2 * unit],
+        color=_INK,
+        linewidth=1.6,
+        solid_joinstyle="miter",
+        zorder=4,
+    )
+    axes.text(
+        sum(ends) / 2, base + 2.5 * unit, text, ha="center", va="bottom", color=_INK, zorder=4
+    )
+
+
+def _draw_panel(
+    axes: "Axes", title: str, layer: map_layers.Layer, frame: geotransforms.Bounds, above: Any
+) -> None:
+    """Draw one raster, and what lies `above` it, cut to the scene's frame."""
+    left, bottom, right, top = layer.bounds
+    # "auto" smooths only where pixels are made smaller than the picture's dots.
+    axes.imshow(layer.pixels, extent=(left, right, bottom, top), interpolation="auto")
+    if above is not None:
+        left, bottom, right, top = above.bounds
+        axes.imshow(above.pixels, extent=(left, right, bottom, top), interpolation="nearest")
+    axes.set(xlim=(frame[0], frame[2]), ylim=(frame[1], frame[3]), xticks=[], yticks=[])
+    axes.set_title(title, loc="left", fontsize=12, color=_INK, pad=6)
+    for spine in axes.spines.values():
+        spine.set(color="#9aa5af", linewidth=0.8)
+
+
+def _share_text(percent: float) -> str:
+    return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    """Return into how many columns names of this length fit on `width` inches."""
+    longest = min(max((len(name) for name in names), default=0), _LONGEST_NAME)
+    return max(1, int(width // (_NAME_INCHES + 0.092 * longest + 0.2)))
+
+
+def _draw_legend(
+    axes: "Axes",
+    present: Sequence[tuple[area_tables.Area, class_colours.Colour]],
+    rows: int,
+    width: float,
+) -> None:
+    """Draw a bar divided like the area, and below it shares and names; units are inches."""
+    from matplotlib.patches import Rectangle
+
+    columns = max(1, -(-len(present) // rows))
+    axes.set(xlim=(0, width), ylim=(_BAR_INCHES + rows * _ROW_INCHES, 0))
+    axes.axis("off")
+    frame: dict[str, Any] = {"edgecolor": "#6b7680", "linewidth": 0.6}
+    style: dict[str, Any] = {"va": "center", "color": _INK, "fontsize": 11.5}
+    begin = 0.0
+    for position, (area, colour) in enumerate(present):
+        shade, percent = np.array(colour) / 255, area.percent or 0.0
+        end = begin + percent / 100 * width
+        axes.add_patch(Rectangle((begin, 0), end - begin, 0.18, facecolor=shade))
+        begin = end
+        left = position // rows * width / columns
+        middle = _BAR_INCHES + (position % rows + 0.5) * _ROW_INCHES
+        axes.add_patch(Rectangle((left, middle - 0.09), 0.3, 0.18, facecolor=shade, **frame))
+        axes.text(left + 1.03, middle, _share_text(percent), ha="right", **style)
+        name = _shortened(area.class_name, _LONGEST_NAME)
+        axes.text(left + _NAME_INCHES, middle, name, **style)
+    axes.add_patch(Rectangle((0, 0), width, 0.18, fill=False, **frame))
+
+
+def _legend_note(areas: Sequence[area_tables.Area], caption: str) -> str:
+    """Return the small print: what was not found, how much is nodata, the caption."""
+    absent = [area.class_name for area in areas[:-1] if area.pixels == 0]
+    parts = ["Shares of the classified area."]
+    if absent:
+        more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
+        parts.append(f"Not found: {', '.join(absent[:6])}{more}.")
+    whole = sum(area.hectares for area in areas)
+    if areas[-1].pixels and whole > 0:
+        part = _share_text(100 * areas[-1].hectares / whole)
+        parts.append(f"No data (light grey): {part} of the scene.")
+    return "  ".join([*parts, caption]).strip()
+
+
+def _save_png(path: str | Path, figure: "Figure") -> None:
+    """Save without the program's version, so that the same picture is the same file."""
+    with files.atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+
+
+def write_quicklook(
+    path: str | Path,
+    rgb: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    geotransform: geotransforms.SixFloats,
+    title: str,
+    *,
+    rgb_geotransform: geotransforms.SixFloats | None = None,
+    subtitle: str = "",
+    caption: str = "",
+    colours: Sequence[class_colours.Colour] | None = None,
+    metric: bool = True,
+) -> None:
+    """Write a picture of the scene, the map, and the map over the scene, with their legend.
+
+    Parameters
+    ----------
+    path : str or Path
+        The .png to write; the same arguments give the same bytes.
+    rgb : ndarray of shape (rows, columns, 3), uint8
+        The scene as `natural_colour` returns it; 0 in all bands is nodata.
+    labels : ndarray of shape (rows, columns), uint8
+        Class index, or 255 for nodata.
+    class_names : sequence of str
+        Names in the order of the labels.
+    geotransform : six floats
+        Of the labels.
+    title, subtitle, caption : str
+        Above the panels, e.g. the product and its date, and below the legend.
+    rgb_geotransform : six floats, optional
+        Of `rgb`. Without it, the scene covers just what the labels cover.
+    colours : sequence of (red, green, blue), optional
+        Of the classes; default: `class_colours.colours_of(class_names)`.
+    metric : bool
+        Whether map units are metres; without, there is no scale bar.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    map_layers.check_scene(rgb)
+    colours = colours or class_colours.colours_of(class_names)
+    scene = map_layers.layer_of(
+        rgb,
+        rgb_geotransform or map_layers.scene_transform(rgb, labels, geotransform),
+        map_layers.LARGEST_PICTURE,
+    )
+    areas = area_tables.areas(labels, geotransform, class_names, scene.bounds)
+    land_use = map_layers.layer_of(labels, geotransform, map_layers.LARGEST_PICTURE)
+    with rc_context({"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False}):
+        figure = Figure(facecolor="white")
+        FigureCanvasAgg(figure)
+        _compose(figure, scene, land_use, areas, colours, (title, subtitle, caption), metric)
+        _save_png(path, figure)
+
+
+def _compose(
+    figure: "Figure",
+    scene: map_layers.Layer,
+    land_use: map_layers.Layer,
+    areas: Sequence[area_tables.Area],
+    colours: Sequence[class_colours.Colour],
+    texts: tuple[str, str, str],
+    metric: bool,
+) -> None:
+    """Lay out title, panels and legend in inches from the top."""
+    left, bottom, right, top = frame = scene.bounds
+    panel_height = min(max(_PANEL_INCHES * (top - bottom) / (right - left), 1.0), 9.0)
+    panel_width = min(_PANEL_INCHES, max(panel_height * (right - left) / (top - bottom), 4.2))
+    width = 3 * panel_width + 4 * _MARGIN
+    inner = width - 2 * _MARGIN
+    present = [(a, c) for a, c in zip(areas, colours, strict=False) if a.pixels]
+    present.sort(key=lambda entry: -entry[0].hectares)
+    columns = _legend_columns([area.class_name for area, _ in present], inner)
+    rows = max(1, -(-len(present) // columns))
+    note = textwrap.wrap(_legend_note(areas, texts[2]), int(inner / 0.078))
+    head = 1.25 if texts[1] else 0.98  # inches from the top to the panels
+    below = head + panel_height + 0.25
+    small_print = below + _BAR_INCHES + rows * _ROW_INCHES + 0.08
+    height = small_print + 0.18 * len(note) + 0.25
+    figure.set_size_inches(width, height)
+
+    def axes_at(from_left: float, from_top: float, wide: float, high: float) -> "Axes":
+        place = (from_left / width, 1 - (from_top + high) / height, wide / width, high / height)
+        return figure.add_axes(place)
+
+    def write(from_top: float, text: str, size: float, **style: Any) -> None:
+        figure.text(_MARGIN / width, 1 - from_top / height, text, fontsize=size, **style)
+
+    size = min(17, inner / (0.0102 * max(len(texts[0]), 1)))  # long names get smaller letters
+    write(0.5, texts[0], size, weight="bold", color=_INK)
+    write(0.8, texts[1], 11.5, color=_SOFT_INK)
+    for index, (name, layer, above) in enumerate(_panels(scene, land_use, colours)):
+        from_left = _MARGIN + index * (panel_width + _MARGIN)
+        axes = axes_at(from_left, head, panel_width, panel_height)
+        _draw_panel(axes, name, layer, frame, above)
+        if index == 0 and metric:
+            _draw_scale_bar(axes, frame)
+    legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
+    _draw_legend(legend, present, rows, inner)
+    write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")
+
+
+def _panels(
+    scene: map_layers.Layer, land_use: map_layers.Layer, colours: Sequence[class_colours.Colour]
+) -> list[tuple[str, map_layers.Layer, map_layers.Layer | None]]:
+    """Return title, raster and what lies over it for each panel."""
+    neutral = np.where(scene.pixels.any(axis=2, keepdims=True), scene.pixels, map_layers.NEUTRAL)
+    natural = map_layers.Layer(neutral.astype(np.uint8), scene.bounds)
+    painted = map_layers.Layer(map_layers.paint(land_use.pixels, colours), land_use.bounds)
+    opacity = np.where(land_use.pixels == map_values.NODATA, 0, 130).astype(np.uint8)
+    veil = map_layers.Layer(np.dstack([painted.pixels, opacity]), land_use.bounds)
+    # The scene's own colours would mix with those of the classes, so most of them go.
+    grey = neutral @ np.array([0.299, 0.587, 0.114])
+    pale = map_layers.Layer(
+        (40 + 0.15 * neutral + 0.69 * grey[..., None]).astype(np.uint8), scene.bounds
+    )
+    return [
+        ("Scene in natural colour", natural, None),
+        ("Land use", painted, None),
+        ("Land use over the scene", pale, veil),
+    ]

@@ -1,0 +1,176 @@
+"""Random changes to patches that leave their class as it is."""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landuse import devices
+
+
+@functools.cache
+def _opencv() -> ModuleType:
+    import cv2
+
+    # Patches are far too small to be worth OpenCV's own threads; batches have ours.
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def _draw_symmetries(
+    rng: np.random.Generator, count: int, horizontal: bool, vertical: bool, all_eight: bool
+) -> NDArray[np.bool_]:
+    """Draw for each patch whether to transpose it, reverse its rows, reverse its columns."""
+    drawn = rng.random((count, 3)) < 0.5
+    return drawn & np.array([all_eight, vertical or all_eight, horizontal or all_eight])
+
+
+def _flip_patches(patches: NDArray[Any], symmetries: NDArray[np.bool_]) -> NDArray[Any]:
+    flipped = np.empty_like(patches)
+    for symmetry in np.unique(symmetries, axis=0):
+        transpose, rows, columns = symmetry
+        chosen = (symmetries == symmetry).all(axis=1)
+        some = patches[chosen]
+        some = some.swapaxes(1, 2) if transpose else some
+        flipped[chosen] = some[:, :: -1 if rows else 1, :: -1 if columns else 1]
+    return flipped
+
+
+def _source_matrices(
+    symmetries: NDArray[np.bool_], degrees: NDArray[np.float64], rows: int, columns: int
+) -> NDArray[np.float64]:
+    """Where each output pixel comes from: (N, 2, 3) matrices of (column, row, 1).
+
+    A patch is first transposed, flipped, then turned counter-clockwise about its centre.
+    """
+    radians = np.deg2rad(degrees)
+    cosine, sine = np.cos(radians), np.sin(radians)
+    turn = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], 1)
+    flip_column = np.where(symmetries[:, 2], -1.0, 1.0)
+    flip_row = np.where(symmetries[:, 1], -1.0, 1.0)
+    linear = turn * np.stack([flip_column, flip_row], -1)[:, :, np.newaxis]
+    linear = np.where(symmetries[:, 0, np.newaxis, np.newaxis], linear[:, ::-1], linear)
+    centre = np.array([(columns - 1) / 2, (rows - 1) / 2])
+    return np.concatenate([linear, (centre - linear @ centre)[:, :, np.newaxis]], axis=2)
+
+
+def _warp_patch(patch: NDArray[Any], matrix: NDArray[np.float64], warped: NDArray[Any]) -> None:
+    """Fill `warped` with the patch seen through the matrix, up to four bands at a time."""
+    cv2 = _opencv()
+    rows, columns, bands = patch.shape
+
+    def warp(image: NDArray[Any], result: NDArray[Any]) -> None:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        border = cv2.BORDER_REFLECT
+        cv2.warpAffine(image, matrix, (columns, rows), result, flags=flags, borderMode=border)
+
+    if bands <= 4:
+        warp(patch, warped)
+        return
+    # OpenCV warps four interleaved bands about as fast as one, and more of them slowly.
+    sizes = [min(4, bands - first) for first in range(0, bands, 4)]
+    groups = [np.empty((rows, columns, size), patch.dtype) for size in sizes]
+    results = [np.empty_like(group) for group in groups]
+    every_band = np.repeat(np.arange(bands), 2).tolist()
+    cv2.mixChannels([patch], groups, every_band)
+    for group, result in zip(groups, results, strict=True):
+        warp(group, result)
+    cv2.mixChannels(results, [warped], every_band)
+
+
+def _warp_patches(patches: NDArray[Any], matrices: NDArray[np.float64]) -> NDArray[Any]:
+    warped = np.empty_like(patches)
+
+    def warp_every(first: int, step: int) -> None:
+        for index in range(first, len(patches), step):
+            _warp_patch(patches[index], matrices[index], warped[index])
+
+    workers = min(devices.usable_cores(), max(1, len(patches) // 8))
+    if workers == 1:
+        warp_every(0, 1)
+    else:
+        list(devices.threads().map(warp_every, range(workers), [workers] * workers))
+    return warped
+
+
+def _change_light(
+    patches: NDArray[Any], rng: np.random.Generator, brightness: float, contrast: float
+) -> NDArray[Any]:
+    """Scale patches, and their distance from the mean of their bands, by random factors."""
+    shape = (len(patches), 1, 1, 1)
+    gain = rng.uniform(1 - brightness, 1 + brightness, shape).astype(np.float32)
+    spread = rng.uniform(1 - contrast, 1 + contrast, shape).astype(np.float32)
+    mean = patches.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
+    changed = np.rint((mean + (patches - mean) * spread) * gain)
+    highest = np.iinfo(patches.dtype).max
+    return np.where(patches > 0, np.clip(changed, 1, highest), 0).astype(patches.dtype)
+
+
+def augment_patches(
+    patches: NDArray[Any],
+    rng: np.random.Generator,
+    horizontal_flip: bool = False,
+    vertical_flip: bool = False,
+    rotation_range: float = 0,
+    symmetries: bool = False,
+    brightness_range: float = 0,
+    contrast_range: float = 0,
+) -> NDArray[Any]:
+    """Change patches at random in ways that leave their class as it is.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (N, rows, columns, bands), uint8 or uint16
+        Not changed.
+    rng : the random numbers; the same state gives the same result
+    horizontal_flip : whether to mirror left and right, for every second patch
+    vertical_flip : whether to mirror top and bottom, for every second patch
+    rotation_range : degrees
+        Patches are turned by an angle of -rotation_range..rotation_range about their centre,
+        linearly interpolated; beyond its border a patch is continued by its mirror image.
+    symmetries : whether to take any of the eight symmetries of the square (no interpolation)
+    brightness_range : share, 0..1
+        Pixels are multiplied by a factor of 1 - share .. 1 + share.
+    contrast_range : share, 0..1
+        Distances from the mean of a band are multiplied by a factor of 1 - share .. 1 + share.
+
+    Returns
+    -------
+    ndarray of the same shape and dtype
+        Flips and rotations keep values inside the range of their patch and band; brightness
+        and contrast keep 0 (nodata) and clip to 1 and the highest value of the dtype.
+    """
+    count, rows, columns, _ = patches.shape
+    if symmetries and rows != columns:
+        raise ValueError(f"symmetries need square patches, got {rows}x{columns} px")
+    drawn = _draw_symmetries(rng, count, horizontal_flip, vertical_flip, symmetries)
+    if rotation_range:
+        degrees = np.asarray(rng.uniform(-rotation_range, rotation_range, count))
+        augmented = _warp_patches(patches, _source_matrices(drawn, degrees, rows, columns))
+    else:
+        augmented = _flip_patches(patches, drawn)
+    if brightness_range or contrast_range:
+        augmented = _change_light(augmented, rng, brightness_range, contrast_range)
+    return augmented
+
+
+def mix_up(
+    patches: NDArray[Any],
+    labels: NDArray[np.float32],
+    weights: NDArray[np.float32] | None,
+    rng: np.random.Generator,
+    alpha: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+    """Blend each patch, its label and its weight with another of the batch (mixup)."""
+    share = rng.beta(alpha, alpha, len(patches)).astype(np.float32)
+    partner = rng.permutation(len(patches))
+
+    def blend(values: NDArray[Any]) -> NDArray[np.float32]:
+        part = share.reshape(-1, *[1] * (values.ndim - 1))
+        return part * values + (1 - part) * values[partner]
+
+    return blend(patches), blend(labels), None if weights is None else blend(weights)

@@ -1,0 +1,342 @@
+"""The folder of a split: made whole or not at all, and read part by part.
+
+It holds a data set (a folder for each class) for each part: train, validation and, where asked
+for, test.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from landuse import files
+from landuse.patches import class_folders, patch_cache, splits
+from landuse.sample import sample_marker
+
+_MARKER = "split.json"
+_MADE_BY = "01_split_data_to_train_and_validation"
+
+
+def _names(split: splits.Split) -> dict[str, list[str]]:
+    return {
+        part: [f"{name}/{image.name}" for name, images in classes.items() for image in images]
+        for part, classes in split.items()
+    }
+
+
+def _read_marker(folder: Path) -> dict[str, Any] | None:
+    try:
+        marker = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return marker if isinstance(marker, dict) and marker.get("made_by") == _MADE_BY else None
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def check_paths_are_apart(source: Path, target: Path) -> None:
+    """Raise ValueError when one of two folders lies in the other."""
+    inner, outer = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    if inner == outer or outer in inner.parents or inner in outer.parents:
+        raise ValueError(
+            f"PATH_TO_SPLIT_DATASETS = {target} and PATH_TO_ALL_IMAGES = {source}: one contains "
+            "the other; choose a folder of its own for the split"
+        )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} was {old.get(key)} and is {new.get(key)}" for key in keys)
+
+
+def _count_missing(folder: Path, names: Mapping[str, Sequence[str]]) -> int:
+    present = {
+        f"{part}/{name}/{image.name}"
+        for part in names
+        if (folder / part).is_dir()
+        for name, images in class_folders.find_images(folder / part, least_classes=1).items()
+        for image in images
+    }
+    wanted = {f"{part}/{name}" for part, members in names.items() for name in members}
+    return len(wanted - present)
+
+
+def split_is_there(folder: Path, split: splits.Split, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a folder already holds this very split.
+
+    Parameters
+    ----------
+    folder : folder of the split
+    split : part -> class name -> images
+    settings : what the split was made with, as JSON holds it
+
+    Returns
+    -------
+    bool
+        True: it is there, whole. False: there is nothing yet.
+
+    Raises
+    ------
+    ValueError
+        When something else is there; the message says what.
+    """
+    if not folder.exists() or _is_empty(folder):
+        return False
+    marker = _read_marker(folder)
+    advice = "choose another folder, or set DELETE_OLD_PATH_TO_SPLIT_DATASETS = True"
+    if marker is None:
+        raise ValueError(
+            f"{folder} is there already and was not made by this script (it has no {_MARKER}); "
+            "it is left as it is: choose another folder"
+        )
+    differences = _differences(marker.get("settings", {}), settings)
+    if differences:
+        raise ValueError(f"{folder} holds a split with other settings: {differences}; {advice}")
+    if marker.get("files") != _digest_of_names(split):
+        raise ValueError(
+            f"{folder} holds a split of other images: the source has changed since; {advice}"
+        )
+    missing = _count_missing(folder, _names(split))
+    if missing:
+        raise ValueError(f"{folder}: {missing} images of the split are gone; {advice}")
+    return True
+
+
+def _digest_of_names(split: splits.Split) -> str:
+    return hashlib.sha256(json.dumps(_names(split)).encode()).hexdigest()
+
+
+def _sources(split: splits.Split) -> set[Path]:
+    """Return the folders of the data sets that a split takes images from."""
+    members = (images for classes in split.values() for images in classes.values())
+    return {image.parent.parent for images in members for image in images}
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EEXIST):
+            raise
+        shutil.copyfile(source, target)
+        shutil.copystat(source, target)
+
+
+def _fill_folder(folder: Path, split: splits.Split, settings: Mapping[str, Any]) -> None:
+    marker = {"made_by": _MADE_BY, "format": 1, "settings": dict(settings)}
+    marker["files"] = _digest_of_names(split)
+    marker["built_in_sample"] = all(
+        sample_marker.is_of_sample(source) for source in _sources(split)
+    )
+    # First, and in one go, so that a folder left by a killed run can be told to be ours.
+    (folder / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+    total = sum(len(images) for classes in split.values() for images in classes.values())
+    with tqdm(total=total, desc="linking", unit="image", leave=False) as bar:
+        for part, classes in split.items():
+            for name, images in classes.items():
+                (folder / part / name).mkdir(parents=True)
+                for image in images:
+                    _link_or_copy(image, folder / part / name / image.name)
+                bar.update(len(images))
+    for part, names in _names(split).items():
+        text = "".join(f"{name}\n" for name in names)
+        (folder / f"{part}.txt").write_text(text, encoding="utf-8")
+
+
+def _build_folder(building: Path, split: splits.Split, settings: Mapping[str, Any]) -> None:
+    building.mkdir()
+    try:
+        _fill_folder(building, split, settings)
+    except BaseException:
+        _remove_leftover(building)
+        raise
+
+
+def _foreign_entries(folder: Path) -> list[str]:
+    """Entries of one of our split folders that neither step 01 nor a later step put there."""
+    ours = {
+        _MARKER,
+        "statistics.json",
+        ".cache",
+        *splits.PARTS,
+        *(f"{part}.txt" for part in splits.PARTS),
+    }
+    return sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+
+
+def _foreign_files(folder: Path) -> list[str]:
+    listed = {
+        f"{part}/{name}"
+        for part in splits.PARTS
+        if (folder / f"{part}.txt").is_file()
+        for name in (folder / f"{part}.txt").read_text(encoding="utf-8").splitlines()
+    }
+    present = (
+        (Path(root) / name).relative_to(folder).as_posix()
+        for part in splits.PARTS
+        for root, _, names in os.walk(folder / part)
+        for name in names
+    )
+    return sorted(name for name in present if name not in listed)
+
+
+def _check_may_delete(folder: Path) -> None:
+    if _read_marker(folder) is None:
+        raise ValueError(
+            f"{folder} was not made by this script (it has no {_MARKER}) and is not deleted; "
+            "choose another folder, or remove it by hand"
+        )
+    foreign = _foreign_entries(folder) or _foreign_files(folder)
+    if foreign:
+        raise ValueError(
+            f"{folder} holds what this script did not make ({', '.join(foreign[:3])}) and is not "
+            "deleted; move that elsewhere first"
+        )
+
+
+def _remove_leftover(folder: Path) -> None:
+    """Remove what a killed run left under one of our two hidden names, and nothing else."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    # A run killed while it wrote the marker leaves an empty one.
+    only_marker = {entry.name for entry in folder.iterdir()} <= {_MARKER}
+    if _read_marker(folder) is None and not only_marker:
+        raise ValueError(f"{folder} is in the way and was not made by this script; remove it")
+    # The marker goes last, so that a removal that is itself cut short can be finished.
+    for entry in folder.iterdir():
+        if entry.name != _MARKER:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    shutil.rmtree(folder)
+
+
+def make_split_folder(
+    folder: str | os.PathLike[str],
+    split: splits.Split,
+    settings: Mapping[str, Any],
+    delete_old: bool = False,
+) -> bool:
+    """Make the folders of a split, whole or not at all.
+
+    Images are hard links to their source where that is possible, else copies. Beside them lie
+    `split.json` (the settings) and the list of each part. The same settings again do nothing.
+
+    Parameters
+    ----------
+    folder : folder to make; its parent must be there
+    split : part -> class name -> images
+    settings : what the split was made with; values that JSON holds
+    delete_old : whether to replace an older split, if this function made it
+
+    Returns
+    -------
+    bool
+        Whether anything was made.
+
+    Raises
+    ------
+    ValueError
+        When the folder holds something else, or images that this function did not put there.
+    OSError
+        When it cannot be written, or another run is writing it.
+    """
+    folder = Path(os.path.realpath(folder))  # a link to another disk stays a link
+    if not folder.is_dir():
+        files.check_can_write(folder)
+    building = folder.parent / f".{folder.name}.partial"
+    replaced = folder.parent / f".{folder.name}.old"
+    with files.lock(folder, "splitting images into the folder"):
+        for leftover in (building, replaced):
+            _remove_leftover(leftover)
+        there = _check_there(folder, split, settings, delete_old)
+        if there:
+            return False
+        _build_folder(building, split, settings)
+        if folder.exists() and not _is_empty(folder):
+            folder.rename(replaced)
+        building.rename(folder)
+        _remove_leftover(replaced)
+    return True
+
+
+def _check_there(
+    folder: Path, split: splits.Split, settings: Mapping[str, Any], delete_old: bool
+) -> bool:
+    try:
+        return split_is_there(folder, split, settings)
+    except ValueError:
+        if not delete_old:
+            raise
+        _check_may_delete(folder)
+        return False
+
+
+def check_split(
+    path_to_split: str | os.PathLike[str], parts: Sequence[str] = ("train", "validation")
+) -> None:
+    """Raise FileNotFoundError when a folder is no split, or lacks one of these parts."""
+    folder = Path(path_to_split)
+    for wanted in dict.fromkeys((folder, *(folder / part for part in parts))):
+        if not wanted.is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {wanted}; split the images with step 01 first"
+            )
+
+
+def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
+    """Tell whether step 01 made a split from the built-in sample; False where it did not say."""
+    marker = _read_marker(Path(path_to_split))
+    return marker is not None and marker.get("built_in_sample") is True
+
+
+def load_part(
+    path_to_split: str | os.PathLike[str],
+    part: str,
+    bands: Sequence[str] | None = None,
+    skip_bad: bool = False,
+) -> tuple[NDArray[Any], NDArray[np.int64], list[str], list[Path]]:
+    """Open the patches of one part of a split.
+
+    Parameters
+    ----------
+    path_to_split : folder made by step 01
+    part : {"train", "validation", "test"}
+    bands : names of the bands wanted, in order; None: all
+    skip_bad : see `open_patches`
+
+    Returns
+    -------
+    patches : ndarray of shape (N, 64, 64, bands), uint8 or uint16, mapped from a file
+    labels : ndarray of shape (N,), int64
+        Positions in `class_names`.
+    class_names : list of str
+        The classes of the train part, sorted.
+    files : list of N paths
+    """
+    folder = Path(path_to_split)
+    check_split(folder, ("train", part))
+    training = class_folders.find_images(folder / "train")
+    class_names = list(training)
+    images = (
+        training if part == "train" else class_folders.find_images(folder / part, least_classes=1)
+    )
+    unknown = [name for name in images if name not in class_names]
+    if unknown:
+        raise ValueError(
+            f"{folder / part} has classes that {folder / 'train'} lacks: {', '.join(unknown)}"
+        )
+    everything = [image for members in images.values() for image in members]
+    patches, files = patch_cache.open_good_patches(everything, bands, folder / ".cache", skip_bad)
+    labels = np.array([class_names.index(file.parent.name) for file in files], np.int64)
+    return patches, labels, class_names, files

@@ -1,0 +1,222 @@
+"""Which image is in which part of a split: at random, by longitude, or by lists of names."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+PARTS = ("train", "validation", "test")
+
+Split = dict[str, dict[str, list[Path]]]  # part -> class name -> images
+
+
+def check_fractions(fraction_validation: float, fraction_test: float) -> None:
+    """Raise ValueError unless both fractions leave something to train on.
+
+    Parameters
+    ----------
+    fraction_validation : above 0, below 1
+    fraction_test : 0 or more, below 1; with the other, below 1
+    """
+    if not 0 < fraction_validation < 1:
+        raise ValueError(
+            f"FRACTION_VALIDATION = {fraction_validation}: expected a number between 0 and 1, "
+            "neither of them included"
+        )
+    if not 0 <= fraction_test < 1:
+        raise ValueError(
+            f"FRACTION_TEST = {fraction_test}: expected 0 (no test part) or a number below 1"
+        )
+    if fraction_validation + fraction_test >= 1:
+        raise ValueError(
+            f"FRACTION_VALIDATION = {fraction_validation} and FRACTION_TEST = {fraction_test} "
+            "leave nothing to train on; their sum must be below 1"
+        )
+
+
+def _cuts(count: int, fraction_validation: float, fraction_test: float) -> tuple[int, int]:
+    """Where the test part, then the validation part end; at least one image remains."""
+    exact = (fraction_test * count, (fraction_test + fraction_validation) * count)
+    test, validation = (min(math.floor(cut + 0.5), count - 1) for cut in exact)
+    # Where training keeps its last image, the test part must not take what validation is due.
+    most = math.floor(validation - fraction_validation * count + 1 + 1e-9)
+    return min(test, most), validation
+
+
+def _rank(image: Path, seed: int) -> str:
+    return hashlib.sha256(f"{seed}/{image.stem}".encode()).hexdigest()
+
+
+def split_random(
+    images: Mapping[str, Sequence[Path]],
+    fraction_validation: float,
+    fraction_test: float = 0.0,
+    seed: int = 42,
+) -> Split:
+    """Split the images of each class at random, the same on every machine.
+
+    Within a class the images are ranked by the SHA-256 of "seed/stem". The first are the test
+    part, the next the validation part. So an image falls on the same side in an RGB and a
+    multispectral copy of a data set, and in a subset too unless it ranks close to a cut.
+
+    Parameters
+    ----------
+    images : class name -> images
+    fraction_validation, fraction_test : shares of each class, see `check_fractions`
+    seed : any whole number
+
+    Returns
+    -------
+    dict
+        Part -> class name -> images sorted by name; "test" only where its fraction is above 0.
+        Each share is met to within one image.
+    """
+    check_fractions(fraction_validation, fraction_test)
+    split: Split = {part: {} for part in PARTS}
+    for name, members in images.items():
+        ranked = sorted(members, key=lambda image: (_rank(image, seed), image.name))
+        test, validation = _cuts(len(ranked), fraction_validation, fraction_test)
+        split["test"][name] = sorted(ranked[:test])
+        split["validation"][name] = sorted(ranked[test:validation])
+        split["train"][name] = sorted(ranked[validation:])
+    if not fraction_test:
+        del split["test"]
+    return split
+
+
+def _in_parts(images: Mapping[str, Sequence[Path]], part_of: Mapping[Path, str]) -> Split:
+    parts = [part for part in PARTS if part in set(part_of.values())]
+    return {
+        part: {
+            name: [image for image in members if part_of.get(image) == part]
+            for name, members in images.items()
+        }
+        for part in parts
+    }
+
+
+def split_by_lists(
+    images: Mapping[str, Sequence[Path]], lists: Mapping[str, Iterable[str]]
+) -> tuple[Split, list[Path], list[str]]:
+    """Split images as lists of names say.
+
+    Parameters
+    ----------
+    images : class name -> images
+    lists : part -> stems of image names
+        Stems, because published lists name the JPEGs of images that may be GeoTIFFs here.
+
+    Returns
+    -------
+    split : dict
+        Part -> class name -> images.
+    unlisted : list of paths
+        Images that no list names.
+    missing : list of str
+        Listed stems without an image.
+    """
+    part_of_stem = {stem: part for part, stems in lists.items() for stem in stems}
+    everything = [image for members in images.values() for image in members]
+    part_of = {
+        image: part_of_stem[image.stem] for image in everything if image.stem in part_of_stem
+    }
+    unlisted = [image for image in everything if image not in part_of]
+    missing = sorted(part_of_stem.keys() - {image.stem for image in part_of})
+    return _in_parts(images, part_of), unlisted, missing
+
+
+def split_by_longitude(
+    images: Mapping[str, Sequence[Path]],
+    longitudes: Mapping[Path, float],
+    fraction_validation: float,
+    fraction_test: float = 0.0,
+) -> Split:
+    """Split images from west to east: train, then validation, then test.
+
+    Parameters
+    ----------
+    images : class name -> images
+    longitudes : image -> degrees east (WGS 84)
+    fraction_validation, fraction_test : shares of all images, see `check_fractions`
+
+    Returns
+    -------
+    dict
+        Part -> class name -> images. The classes are cut together, so that no part overlaps
+        another; their shares in the parts differ.
+    """
+    check_fractions(fraction_validation, fraction_test)
+    everything = [image for members in images.values() for image in members]
+    east_first = sorted(everything, key=lambda image: (-longitudes[image], image.name))
+    test, validation = _cuts(len(east_first), fraction_validation, fraction_test)
+    part_of = dict.fromkeys(east_first, "train")
+    part_of.update(dict.fromkeys(east_first[:validation], "validation"))
+    part_of.update(dict.fromkeys(east_first[:test], "test"))
+    return _in_parts(images, part_of)
+
+
+_LIST_ENDINGS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
+def _part_of_list(path: Path) -> str | None:
+    return _LIST_ENDINGS.get(path.stem.replace("_", "-").rpartition("-")[2].lower())
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file of image names") from error
+    names = (line.strip().replace("\\", "/") for line in lines)
+    return [PurePosixPath(name).stem for name in names if name]
+
+
+def read_split_lists(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Read the lists of image names of a published split.
+
+    Parameters
+    ----------
+    folder : folder with text files whose names end in train, val (or validation) and test
+        Such as `eurosat-spatial-train.txt`; one image name in a line, the test list may lack.
+
+    Returns
+    -------
+    dict
+        Part -> stems of the names.
+
+    Raises
+    ------
+    OSError, ValueError
+        When a list is missing or comes twice, or a name stands in two lists.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"PATH_TO_SPLIT_LISTS: there is no folder {folder}")
+    lists: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.txt")):
+        part = _part_of_list(path)
+        if part in lists:
+            raise ValueError(f"{folder} has two lists for {part}; the second is {path.name}")
+        if part:
+            lists[part] = _read_names(path)
+    for part, ending in (("train", "train"), ("validation", "val")):
+        if not lists.get(part):
+            raise ValueError(f"{folder} has no list of names ending in {ending}.txt with a name")
+    _check_lists_are_disjoint(lists, folder)
+    return {part: lists[part] for part in PARTS if part in lists}
+
+
+def _check_lists_are_disjoint(lists: Mapping[str, Sequence[str]], folder: Path) -> None:
+    parts_of: dict[str, set[str]] = {}
+    for part, stems in lists.items():
+        for stem in stems:
+            parts_of.setdefault(stem, set()).add(part)
+    for stem, parts in parts_of.items():
+        if len(parts) > 1:
+            raise ValueError(
+                f"{folder}: {stem} stands in the lists for {' and '.join(sorted(parts))}; an "
+                "image belongs to one part"
+            )

@@ -1,0 +1,1 @@
+"""Rasters and vectors on disk: the only folder that knows GDAL."""

@@ -1,0 +1,1 @@
+"""From a path to windows of pixels: what is there, opened, checked."""

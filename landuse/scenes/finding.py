@@ -1,0 +1,103 @@
+"""What lies at a path: a Sentinel-2 product, a folder of bands, or one raster.
+
+`find_product` looks at names and metadata only and opens no pixels. A product may be a folder
+(``.SAFE``), a zip read in place, or be named by one of its ``MTD_*.xml``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from landuse import sensors
+from landuse.scenes import band_files, product_files, products, sentinel2
+
+WHAT_IS_READ = (
+    "expected an L1C or L2A product (.SAFE folder, .SAFE.zip or its MTD_*.xml), a folder of "
+    "files named *_B02.tif or *_B02.jp2, or a multi-band GeoTIFF"
+)
+
+
+def find_product(
+    path: str | Path, band_names: Sequence[str] = sensors.BANDS_MS, granule: str | None = None
+) -> products.Product:
+    """Find out what lies at a path.
+
+    Parameters
+    ----------
+    path : str or Path
+    band_names : sequence of str
+        The bands that are wanted; they name the bands of a raster that says no names, where
+        the count fits.
+    granule : str, optional
+        Tile ("32TPP") or name of the granule, for products of several.
+
+    Returns
+    -------
+    Product
+
+    Raises
+    ------
+    OSError
+        If there is nothing, or it is damaged.
+    ValueError
+        If it is nothing that can be classified; the message says why.
+    """
+    location = Path(path)
+    if not location.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if location.is_dir():
+        return _find_in_folder(location, granule)
+    if location.suffix.lower() == ".zip":
+        return sentinel2.read_safe(product_files.zip_tree(location), str(path), granule)
+    if location.suffix.lower() == ".xml":
+        return _find_by_xml(location, granule)
+    return band_files.read_single_raster(location, band_names)
+
+
+def _find_in_folder(folder: Path, granule: str | None) -> products.Product:
+    """Tell a product's folder from a folder of bands."""
+    around = _product_around(folder)
+    if around is not None:
+        return sentinel2.read_safe(
+            product_files.folder_tree(around[0]), str(folder), granule or around[1]
+        )
+    names = [item.name for item in folder.iterdir()]
+    is_safe = folder.suffix.upper() == ".SAFE" or "GRANULE" in names
+    if is_safe or any(product_files.PRODUCT_XML.match(name) for name in names):
+        return sentinel2.read_safe(product_files.folder_tree(folder), str(folder), granule)
+    if any(sentinel2.BAND_FILE.search(name) for name in names):
+        return band_files.read_band_folder(folder, names)
+    inner = sorted(name for name in names if name.upper().endswith(".SAFE"))
+    if len(inner) == 1:
+        return _find_in_folder(folder / inner[0], granule)
+    if inner:
+        raise ValueError(f"{folder}: holds {len(inner)} products, name one: {', '.join(inner)}")
+    raise ValueError(f"{folder}: is no Sentinel-2 product: {WHAT_IS_READ}")
+
+
+def _product_around(folder: Path) -> tuple[Path, str] | None:
+    """Return the product and granule that a folder within a product (IMG_DATA) belongs to.
+
+    Taken for a folder of bands it would lose the offset that the product's metadata gives.
+    """
+    place = folder.resolve()
+    for granule in (place, *place.parents[:2]):
+        root = granule.parent.parent
+        if granule.parent.name == "GRANULE" and any(
+            product_files.PRODUCT_XML.match(file.name) for file in root.iterdir()
+        ):
+            return root, granule.name
+    return None
+
+
+def _find_by_xml(path: Path, granule: str | None) -> products.Product:
+    """Find the product that a metadata file belongs to."""
+    if product_files.PRODUCT_XML.match(path.name):
+        return sentinel2.read_safe(product_files.folder_tree(path.parent), str(path), granule)
+    around = _product_around(path.parent)
+    if sentinel2.GRANULE_XML.match(path.name) and around is not None:
+        return sentinel2.read_safe(
+            product_files.folder_tree(around[0]), str(path), granule or around[1]
+        )
+    raise ValueError(
+        f"{path}: is no metadata file of a Sentinel-2 product (MTD_MSIL1C.xml, MTD_MSIL2A.xml)"
+    )

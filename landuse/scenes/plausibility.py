@@ -1,0 +1,280 @@
+"""Whether a scene looks like what a model was trained on."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from landuse.scenes import scene_reader
+
+# of the check against the training data, in DN
+OFFSET = 1000  # what products from baseline 04.00 on hold too much
+NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie too high
+LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
+SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
+MANY_AT_FLOOR = 0.05  # share of pixels at DN 1, which visible bands never reach above the air
+MOST_AT_FLOOR = 0.3  # that share is lower in 8-bit values
+CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
+CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there are many
+VEGETATION = 1.5  # there, near infrared is so many times brighter than B04 and B12 at least
+ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B12
+USUALLY = 0.6  # share of pixels in which a band that is darker than another one should be brighter
+VISIBLE = ("B01", "B02", "B03", "B04")
+AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
+
+
+def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
+    """Return DN as float64; rgb8 values scaled back."""
+    dn = values.astype(np.float64)
+    return (dn - 1) * (2750 / 254) if units == "rgb8" else dn
+
+
+def _known_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return orders that bands are mistaken for: by cause, the band that each name holds."""
+    product = [band for band in AFTER_B08 if band in band_names]
+    eurosat = [*product[1:], *product[:1]]
+    causes = {
+        "in reverse order (as blue, green, red for red, green, blue)": dict(
+            zip(band_names, band_names[::-1], strict=True)
+        )
+    }
+    if "B8A" in product and len(product) > 2:
+        causes |= {
+            "in the order of a product (B8A after B08), taken for the order of EuroSAT (B8A "
+            "last)": dict(zip(eurosat, product, strict=True)),
+            "in the order of EuroSAT (B8A last), taken for the order of a product (B8A after "
+            "B08)": dict(zip(product, eurosat, strict=True)),
+        }
+    return causes
+
+
+def _features(percentiles: np.ndarray) -> np.ndarray:
+    """Return what tells bands apart: dark end, median, bright end, and the span of these."""
+    span = percentiles[-1:] - percentiles[:1]
+    # the 50 keeps the noise of the darkest bands from counting
+    return np.log(np.maximum(np.concatenate([percentiles, span]), 0) + 50)
+
+
+def _misfit(
+    levels: np.ndarray, trained: np.ndarray, names: Sequence[str], held: dict[str, str]
+) -> float:
+    """Return how unlike the training data a scene is, if a band called a is really held[a]."""
+    order = [list(names).index(held.get(band, band)) for band in names]
+    return float(np.abs(_features(levels) - _features(trained)[:, order]).sum())
+
+
+def find_band_order(
+    levels: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
+) -> str | None:
+    """Find out whether another order of the bands fits the training data clearly better.
+
+    Every land cover is unlike the average in all its bands together, and a wrong order is
+    unlike it in some bands and not in their neighbours. So orders are compared with each
+    other, not with a limit. In real single-class scenes and patches none of the wrong orders
+    fits better than the right one.
+
+    Parameters
+    ----------
+    levels, trained : ndarray of shape (3, bands), DN
+        1, 50 and 99 % of the scene and of the training data.
+    band_names : sequence of str
+
+    Returns
+    -------
+    str or None
+        The order the bands seem to be in.
+    """
+    found = {
+        cause: _misfit(levels, trained, band_names, held) + CLEARLY_BETTER
+        for cause, held in _known_orders(band_names).items()
+    }
+    for pair in itertools.combinations(band_names, 2):
+        held = dict(zip(pair, pair[::-1], strict=True))
+        found[_exchanged(*pair)] = _misfit(levels, trained, band_names, held) + CLEARLY_BETTER_PAIR
+    best = min(found, key=lambda cause: found[cause], default=None)
+    usual = _misfit(levels, trained, band_names, {})
+    return best if best is not None and found[best] < usual else None
+
+
+def _exchanged(one: str, other: str) -> str:
+    return f"with {one} and {other} exchanged"
+
+
+def find_exchanged_infrared(
+    dn: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
+) -> str | None:
+    """Find out whether B12 was exchanged with B11 or B04, of which it has about the range.
+
+    Ranges cannot tell these, but pixels can. B11 is brighter than B12 nearly everywhere, and over
+    vegetation B12 is brighter than B04 more often than not; as haze and some fields are an
+    exception to that, the ranges must agree there.
+
+    Parameters
+    ----------
+    dn : ndarray of shape (pixels, bands)
+    trained : ndarray of shape (3, bands)
+        1, 50 and 99 % of the training data.
+    band_names : sequence of str
+
+    Returns
+    -------
+    str or None
+        The order the bands seem to be in.
+    """
+    of = {band: dn[:, number] for number, band in enumerate(band_names)}
+    if {"B11", "B12"} <= set(of) and (of["B11"] < of["B12"]).mean() > USUALLY:
+        return _exchanged("B11", "B12")
+    near = next((of[band] for band in ("B8A", "B08") if band in of), None)
+    if near is None or not {"B04", "B12"} <= set(of):
+        return None
+    green = near > VEGETATION * np.maximum(of["B04"], of["B12"])
+    if green.mean() < ENOUGH_VEGETATION or (of["B12"] < of["B04"])[green].mean() <= USUALLY:
+        return None
+    levels, held = np.percentile(dn, (1, 50, 99), axis=0), {"B04": "B12", "B12": "B04"}
+    better = _misfit(levels, trained, band_names, held) < _misfit(levels, trained, band_names, {})
+    return _exchanged("B04", "B12") if better else None
+
+
+def _explain_scale(
+    dn: np.ndarray, raised: np.ndarray, band_names: Sequence[str], level: str | None
+) -> str | None:
+    """Return what is wrong with the values of all bands alike, None if nothing."""
+    largest = np.percentile(dn, 99.9, axis=0)
+    visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
+    at_floor = (dn <= 1).mean(axis=0)
+    darkest = max(visible, key=lambda number: at_floor[number], default=None)
+    floor = at_floor[darkest] if darkest is not None else 0.0
+    if (largest <= SMALLEST_RGB8).all():
+        return (
+            f"nearly all values are at most {largest.max():.0f}, expected thousands: reflectance "
+            "as 0..1 floats? Multiply it by 10000 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
+        )
+    if (largest <= LARGEST_8_BIT).all() and floor < MOST_AT_FLOOR:
+        return (
+            f"no band exceeds {largest.max():.0f}, expected thousands: 8-bit values in place of "
+            "16-bit DN? Give the product itself"
+        )
+    # The air itself is brighter, so that one band tells; at the ground, dark water may reach 0.
+    if level != "L2A" and darkest is not None and floor > MANY_AT_FLOOR:
+        return (
+            f"{100 * floor:.0f} % of the pixels of {band_names[darkest]} are at the "
+            "lowest value: was a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
+        )
+    if NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
+        return (
+            f"even the darkest pixels (1 %) of every band lie {raised.min():.0f} or more above the "
+            f"training data's ({_amounts(band_names, raised)}): a radiometric offset of 1000 that "
+            "was not subtracted? Set RADIOMETRIC_OFFSET = -1000"
+        )
+    return None
+
+
+def _amounts(band_names: Sequence[str], amounts: np.ndarray) -> str:
+    return ", ".join(
+        f"{band} {amount:+.0f}" for band, amount in zip(band_names, amounts, strict=True)
+    )
+
+
+def _outside(
+    levels: np.ndarray, low: np.ndarray, high: np.ndarray, band_names: Sequence[str]
+) -> list[str]:
+    """Say which bands lie outside what the model knows with more than half of their pixels."""
+    return [
+        f"{band}: median {median:.0f}, but 99.8 % of the training data lie in {least:.0f}.."
+        f"{most:.0f}"
+        for band, median, least, most in zip(band_names, levels[1], low, high, strict=True)
+        if not least <= median <= most
+    ]
+
+
+def _known_levels(
+    statistics: dict[str, Any], band_names: Sequence[str], units: str
+) -> dict[str, np.ndarray]:
+    """Return the percentiles of the training data, in DN, in the order of the bands."""
+    try:
+        place = [list(statistics["band_names"]).index(band) for band in band_names]
+        return {
+            percent: _to_dn(np.asarray(statistics["percentiles"][percent], float)[place], units)
+            for percent in ("0.1", "1", "50", "99", "99.9")
+        }
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"the model's record has damaged statistics of its training data ({error!r}): "
+            "copy or train the model again"
+        ) from error
+
+
+def check_sample(
+    sample: np.ndarray,
+    band_names: Sequence[str],
+    units: str,
+    statistics: dict[str, Any],
+    level: str | None = None,
+) -> list[str]:
+    """Compare pixels of a scene with the statistics of a model's training data.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (pixels, bands), in `units`
+    band_names : sequence of str
+    units : {"DN", "rgb8"}
+    statistics : dict
+        With the percentiles 0.1, 1, 50, 99 and 99.9 of each of its "band_names".
+    level : {"L1C", "L2A"}, optional
+
+    Returns
+    -------
+    list of str
+        A warning for each thing that looks wrong, with band, amount and the likely cause.
+    """
+    if len(sample) == 0:
+        return ["no valid pixel was met in a sample of the scene"]
+    if "percentiles" not in statistics:
+        return []
+    known = _known_levels(statistics, band_names, units)
+    dn = _to_dn(sample, units)
+    levels = np.percentile(dn, (1, 50, 99), axis=0)
+    trained = np.stack([known["1"], known["50"], known["99"]])
+    raised = levels[0] - trained[0]
+    scale = _explain_scale(dn, raised, band_names, level)
+    if scale is None:
+        shift = 0
+    elif "not subtracted" in scale:
+        shift = OFFSET
+    else:
+        return [scale]
+    order = find_band_order(levels - shift, trained, band_names) or find_exchanged_infrared(
+        dn - shift, trained, band_names
+    )
+    warnings = [scale] if scale else []
+    if order:
+        warnings.append(f"the bands seem to lie {order}: name the bands of the file (B02, ...)")
+    return warnings or _outside(levels, known["0.1"], known["99.9"], band_names)
+
+
+def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> list[str]:
+    """Compare a scene with what a model was trained on, before anything is classified.
+
+    Parameters
+    ----------
+    scene : Scene
+    record : dict
+        Of the model file: "statistics" and "processing_level" are used.
+
+    Returns
+    -------
+    list of str
+        Warnings, none for a scene that looks as it should.
+    """
+    trained = record.get("processing_level")
+    warnings = check_sample(
+        scene.sample(), scene.band_names, scene.units, record["statistics"], scene.level
+    )
+    if trained and scene.level and trained != scene.level:
+        warnings.append(
+            f"the scene is {scene.level} and the model was trained on {trained}: reflectance at "
+            "the ground (L2A) is darker than at the top of the atmosphere (L1C), most of all in "
+            f"the visible; expect wrong labels, or give the {trained} product"
+        )
+    return warnings

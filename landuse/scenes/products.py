@@ -1,0 +1,77 @@
+"""What is found at a path: where each band lies, and what is known of the product."""
+
+from dataclasses import dataclass, field
+
+DEFAULT_QUANTIFICATION = 10_000
+
+
+@dataclass(frozen=True)
+class BandFile:
+    """Where a band lies: file (or GDAL's name of a zip's member) and band index from 0."""
+
+    path: str
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class CloudMask:
+    """A product's own cloud mask.
+
+    `kind` is "classification" (JPEG 2000: opaque, cirrus), "polygons" (GML) or "scene" (the
+    scene classification SCL of L2A).
+    """
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Product:
+    """What was found at a path.
+
+    Attributes
+    ----------
+    path : str
+        As the user gave it.
+    name : str
+        File or folder name without its ending; outputs are named after it.
+    kind : {"SAFE", "folder", "raster"}
+    level : {"L1C", "L2A"} or None
+    baseline : str or None
+        Processing baseline as "05.09".
+    sensing_time : str or None
+        ISO 8601, UTC.
+    tile : str or None
+        As "32TPP".
+    bands : dict
+        Band name to `BandFile`, in no promised order.
+    expected : dict
+        Band name to the file that the metadata names but that is missing.
+    offsets : dict
+        Band name to what is added to its DN; empty where nothing is known.
+    quantification : float
+        DN of reflectance 1.
+    cloud_mask : CloudMask or None
+    picture : bool
+        True for an 8-bit RGB image, whose values are colours, not DN.
+    radiometry : str
+        Where the offsets come from, for the user to read; "" where there is nothing to say.
+    messages : tuple of str
+        What else was assumed, for the user to read.
+    """
+
+    path: str
+    name: str
+    kind: str
+    bands: dict[str, BandFile]
+    level: str | None = None
+    baseline: str | None = None
+    sensing_time: str | None = None
+    tile: str | None = None
+    expected: dict[str, str] = field(default_factory=dict)
+    offsets: dict[str, float] = field(default_factory=dict)
+    quantification: float = DEFAULT_QUANTIFICATION
+    cloud_mask: CloudMask | None = None
+    picture: bool = False
+    radiometry: str = ""
+    messages: tuple[str, ...] = ()

@@ -1,0 +1,146 @@
+"""What happens around the epochs of a run: keep the best, stop early, average, stop at NaN."""
+
+import contextlib
+import importlib.util
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+if TYPE_CHECKING:
+    from landuse.training import runs
+
+MONITOR = "val_accuracy"
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Stop as soon as the loss is no number any more; the best model is kept."""
+
+    def __init__(self, run: "runs.Run") -> None:
+        super().__init__()
+        self.run = run
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: D102
+        if math.isfinite(float((logs or {}).get("loss", 0.0))):
+            return
+        kept = self.run.model_path
+        good = f"the last good model is {kept}" if kept.exists() else "no model was kept yet"
+        raise ValueError(
+            f"the loss became NaN or infinite in epoch {self.epoch + 1}, step {batch + 1}; {good}. "
+            "Try a lower LEARNING_RATE, more WARMUP_EPOCHS or PRECISION = 'float32', in another "
+            "PATH_TO_RUN"
+        )
+
+
+class SaveState(keras.callbacks.Callback):
+    """Write history, best model and state after each epoch; `Run.fit` adds it as the last one."""
+
+    def __init__(self, run: "runs.Run", keep: keras.Model, epochs: int) -> None:
+        super().__init__()
+        self.run = run
+        self.keep = keep
+        self.epochs = epochs
+        self.started = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        state = self.run.state
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        state.history.append(
+            {
+                "epoch": len(state.history) + 1,
+                "phase": state.phase,
+                **values,
+                "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+                "seconds": round(time.monotonic() - self.started, 1),
+            }
+        )
+        state.phase_epoch = epoch + 1
+        if values[MONITOR] > state.best:
+            state.best, state.best_epoch = values[MONITOR], len(state.history)
+            with averaged_weights(self.model):
+                self.run.save_model(self.keep)
+        if self.model.stop_training or epoch + 1 == self.epochs:
+            state.phases_done.append(state.phase)
+        self.run._write_state(self.model)
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Stop when the validation accuracy has not risen for some epochs.
+
+    Parameters
+    ----------
+    run : Run
+        Remembers the best accuracy and how long ago it was, over restarts too.
+    patience : int
+        Epochs to wait.
+    """
+
+    def __init__(self, run: "runs.Run", patience: int) -> None:
+        super().__init__()
+        self.run = run
+        self.patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        state = self.run.state
+        better = (logs or {})[MONITOR] > state.best
+        state.waited = 0 if better else state.waited + 1
+        if state.waited >= self.patience:
+            print(f"\nno better for {self.patience} epochs: stopped")
+            self.model.stop_training = True
+
+
+def tensorboard(run: "runs.Run") -> list[keras.callbacks.Callback]:
+    """Make the TensorBoard callback where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None or keras.backend.backend() != "tensorflow":
+        return []
+    return [keras.callbacks.TensorBoard(run.folder / "logs", write_graph=False)]
+
+
+class AverageForValidation(keras.callbacks.Callback):
+    """Validate with the moving average of the weights, train on with the weights themselves."""
+
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: D102
+        self.swap = averaged_weights(self.model)
+        self.swap.__enter__()
+
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: D102
+        self.swap.__exit__(None, None, None)
+
+
+def averaging(model: keras.Model) -> list[keras.callbacks.Callback]:
+    """Make the callback that validates with averaged weights, where the optimizer keeps any."""
+    return [AverageForValidation()] if _keeps_average(model) else []
+
+
+def _keeps_average(model: keras.Model) -> bool:
+    # float16 wraps the optimizer into one that scales the loss
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer).use_ema
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Put the moving average of the weights into a model, if its optimizer keeps one."""
+    if not _keeps_average(model):
+        yield
+        return
+    weights = [np.array(ops.convert_to_numpy(v)) for v in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:
+        # JAX gave both the same memory, and frees that of the weights when it validates.
+        variable.assign(np.array(ops.convert_to_numpy(variable)))
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(value)

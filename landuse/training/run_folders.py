@@ -1,0 +1,121 @@
+"""What a run remembers in its folder: settings, state, history."""
+
+import importlib.util
+import json
+import math
+import platform
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from landuse import files
+
+FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
+STATE_FILE = "state.npz"
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass
+class State:
+    """What a run has to remember beside its weights; JSON in the state file."""
+
+    phase: str = ""
+    phase_epoch: int = 0
+    phases_done: list[str] = field(default_factory=list)
+    best: float = -math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    images: str = ""
+    finished: bool = False
+
+
+def compare_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Raise a ValueError when a folder holds a run with other settings; else write them."""
+    path = folder / SETTINGS_FILE
+    new = json.loads(json.dumps(settings))
+    if not path.exists() and any(not name.name.startswith(".") for name in folder.iterdir()):
+        raise ValueError(f"{folder} holds other files: give an empty or a new PATH_TO_RUN")
+    if not (folder / STATE_FILE).exists():
+        files.write_json(path, new)
+        return
+    old = files.read_json(path)
+    names = [name for name in {**old, **new} if name not in FREE_SETTINGS]
+    differ = [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+    if differ:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {'; '.join(differ)}. Give another "
+            "PATH_TO_RUN, or the old settings to go on with it"
+        )
+
+
+def without_absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose absolute paths are cut down to their last part."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in settings.items()
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a model is trained with."""
+    backend = keras.backend.backend()
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "keras": keras.__version__,
+        backend: str(importlib.import_module(backend).__version__),
+    }
+
+
+def write_state(path: Path, state: State, arrays: dict[str, np.ndarray]) -> None:
+    """Write the state of a run and the arrays of its model and optimizer as one file."""
+    text = np.array(json.dumps(vars(state)))
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, state=text, **arrays)
+
+
+def read_state(path: Path) -> tuple[State, dict[str, np.ndarray]]:
+    """Read what `write_state` wrote; a new state where there is no file."""
+    if not path.exists():
+        return State(), {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return State(**json.loads(str(arrays.pop("state")))), arrays
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove it to start this run anew"
+        ) from error
+
+
+def assign(variables: Sequence[Any], arrays: dict[str, np.ndarray], kind: str) -> None:
+    """Put the arrays of one kind into the variables they came from."""
+    stored = [arrays[f"{kind}_{i}"] for i in range(sum(k.startswith(kind) for k in arrays))]
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in stored]:
+        raise ValueError(
+            f"the state of this run does not fit the {kind} any more (another version?): "
+            "give another PATH_TO_RUN"
+        )
+    for variable, array in zip(variables, stored, strict=True):
+        variable.assign(array)
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Write a line for each epoch as CSV."""
+    if not history:
+        return
+    names = list(history[0])
+    lines = [",".join(names)] + [",".join(str(row[name]) for name in names) for row in history]
+    with files.atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,337 @@
+"""A training run in a folder of its own, which goes on from its last finished epoch.
+
+After every epoch the folder holds a whole state (weights, optimizer, best score, patience,
+history), so a run that was killed at any moment goes on when it is started again.
+"""
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from landuse import devices, files, sensors
+from landuse.evaluation import doubts, predictions
+from landuse.networks import dense, fusing, model_files
+from landuse.training import limits, optimizers, run_callbacks, run_folders, training_data
+
+
+def mosaic_form(model: keras.Model, settings: Mapping[str, Any]) -> keras.Model | None:
+    """Give the form of a classifier that takes mosaics, if it is to be trained on them.
+
+    Both share their layers, so training the one trains the other. Made before the training begins,
+    it tells at once whether this network can become dense.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A patch classifier.
+    settings : mapping
+        MOSAIC_EPOCHS.
+
+    Returns
+    -------
+    keras.Model or None
+        None without MOSAIC_EPOCHS.
+    """
+    return dense.mosaic_model(model) if settings["MOSAIC_EPOCHS"] else None
+
+
+class Run:
+    """A run folder: what was set, how far it came, its best model.
+
+    Use `open_run`, which also locks the folder.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : dict
+        The constants of the script, and whatever else decides on the result.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.record: dict[str, Any] = {}
+        self.state, self._arrays = run_folders.read_state(folder / run_folders.STATE_FILE)
+
+    @property
+    def model_path(self) -> Path:
+        """The best model so far."""
+        return self.folder / "model.keras"
+
+    def is_finished(self) -> bool:
+        """Tell whether everything is done already, and say so on the screen."""
+        if self.state.finished:
+            print(
+                f"this run is finished: {100 * self.state.best:.2f} % validation accuracy in epoch "
+                f"{self.state.best_epoch}; for another one, give another PATH_TO_RUN\n"
+                f"model: {self.model_path}"
+            )
+        return self.state.finished
+
+    def describe(self, data: training_data.Data, network: str, weights: str | None = None) -> None:
+        """Note what the saved model has to tell about itself, and say what is ahead.
+
+        Raises
+        ------
+        ValueError
+            If this run was started with other images.
+        """
+        images = _images_digest(data)
+        if self.state.images not in ("", images):
+            raise ValueError(
+                f"{self.folder} holds a run with other images: the split has changed since. Give "
+                "another PATH_TO_RUN"
+            )
+        self.state.images = images
+        self.record = {
+            "class_names": data.class_names,
+            "band_names": data.band_names,
+            "units": data.units,
+            "patch_size": sensors.PATCH_SIZE,
+            "statistics": data.statistics,
+            "network": network,
+            "weights": run_folders.without_absolute_paths({"weights": weights})["weights"],
+            "dense": False,
+            "processing_level": "L1C",
+            "built_in_sample": data.built_in_sample,
+            "settings": run_folders.without_absolute_paths(self.settings),
+            "versions": run_folders.versions(),
+            "results": {},
+        }
+        print(
+            f"{network}, {len(data.band_names)} bands, {len(data.class_names)} classes; "
+            f"{len(data.train.labels)} images to train, {len(data.validation.labels)} to validate; "
+            f"{devices.describe()}"
+        )
+
+    def fit(
+        self,
+        phase: str,
+        model: keras.Model,
+        train: Any,
+        validation: Any,
+        epochs: int,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        keep: keras.Model | None = None,
+    ) -> None:
+        """Train a compiled model as `model.fit` does, from where an earlier start left off.
+
+        Parameters
+        ----------
+        phase : str
+            Name of this part of the run; what was done in an earlier start is not done again.
+        model : keras.Model
+            Compiled. Its weights are replaced by those of the state, if there is one.
+        train, validation : keras.utils.PyDataset
+        epochs : int
+            Epochs of this phase.
+        callbacks : sequence of keras.callbacks.Callback
+            Those of this module share what is remembered in the state.
+        keep : keras.Model, optional
+            The model to save, if another one than `model`, that shares its layers.
+        """
+        if phase in self.state.phases_done:
+            self._restore(model, with_optimizer=False)
+            return
+        if self.state.phase == phase:
+            self._restore(model, with_optimizer=True)
+            print(f"going on after epoch {self.state.phase_epoch} of {epochs}")
+        else:
+            self.state.phase, self.state.phase_epoch, self.state.waited = phase, 0, 0
+        train.epoch = len(self.state.history)
+        print(
+            f"{phase}: {epochs} epochs of {len(train)} steps; a large network takes minutes "
+            "until its first step"
+        )
+        if self.state.phase_epoch < epochs:
+            saver = run_callbacks.SaveState(self, keep or model, epochs)
+            fusing.fuse_batch_normalization(model)
+            optimizers.make_variables(model)
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=epochs,
+                initial_epoch=self.state.phase_epoch,
+                callbacks=[
+                    run_callbacks.StopAtNaN(self),
+                    *run_callbacks.averaging(model),
+                    *callbacks,
+                    saver,
+                ],
+                shuffle=False,
+                verbose=1,
+            )
+        if phase not in self.state.phases_done:
+            self.state.phases_done.append(phase)
+
+    def fit_mosaics(
+        self,
+        mosaics: keras.Model,
+        model: keras.Model,
+        data: training_data.Data,
+        learning_rate: float,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        """Train on mosaics of patches: the last phase, that makes a model fit for dense maps.
+
+        A patch alone has nothing around it but padding with zeros. In a scene it has neighbours,
+        and what the deeper layers see at its edge is something they never met. In a mosaic other
+        patches are the neighbours. The best model of this phase replaces that of earlier ones.
+
+        Parameters
+        ----------
+        mosaics, model : keras.Model
+            The form to train (see `mosaic_form`), and the patch classifier to save.
+        data : Data
+        learning_rate : float
+            The highest rate.
+        callbacks : sequence of keras.callbacks.Callback
+        """
+        name, settings = "mosaics", self.settings
+        across, batch_size = settings["MOSAIC"], settings["BATCH_SIZE"]
+        epochs = settings["MOSAIC_EPOCHS"]
+        if name not in (self.state.phase, *self.state.phases_done):
+            self.state.best, self.state.best_epoch = -math.inf, 0
+        self.record["dense"] = True
+        mosaics.compile(
+            optimizers.scheduled_optimizer(settings, learning_rate, epochs, data.steps(batch_size)),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
+            metrics=["accuracy"],
+        )
+        train = training_data.augmented_batches(data, settings, across)
+        validation = data.batches("validation", batch_size, across)
+        self.fit(name, mosaics, train, validation, epochs, callbacks, keep=model)
+
+    def _restore(self, model: keras.Model, with_optimizer: bool) -> None:
+        if not self._arrays:
+            return
+        run_folders.assign(model.variables, self._arrays, "model")
+        if with_optimizer:
+            model.optimizer.build(model.trainable_variables)
+            run_folders.assign(model.optimizer.variables, self._arrays, "optimizer")
+            self._arrays = {}
+
+    def _write_state(self, model: keras.Model) -> None:
+        arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+        arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
+        run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, arrays)
+        run_folders.write_history(self.folder / "history.csv", self.state.history)
+
+    def save_model(self, model: keras.Model) -> None:
+        """Save a model as the best one of this run."""
+        results = {
+            "validation_accuracy": self.state.best,
+            "epochs": len(self.state.history),
+            "best_epoch": self.state.best_epoch,
+        }
+        model_files.save(model, {**self.record, "results": results}, self.model_path)
+
+    def finish(
+        self,
+        data: training_data.Data | None = None,
+        batch_size: int = 64,
+        write_report: Callable[..., dict[str, Any]] | None = None,
+    ) -> None:
+        """Measure the best model, mark the run as finished and say where the model is.
+
+        Parameters
+        ----------
+        data : Data, optional
+            Without it nothing is measured.
+        batch_size : int
+        write_report : callable, optional
+            `reports.write_report`, or another that takes the same.
+        """
+        if data is not None and write_report is not None:
+            self._measure(data, batch_size, write_report)
+        self.state.finished = True
+        run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, {})
+        print(
+            f"best validation accuracy {100 * self.state.best:.2f} % in epoch "
+            f"{self.state.best_epoch} of {len(self.state.history)}"
+        )
+        if data is not None and write_report is not None:
+            print(f"report: {self.folder / 'report.md'}")
+        print(f"model: {self.model_path}")
+
+    def _measure(
+        self, data: training_data.Data, batch_size: int, write_report: Callable[..., dict[str, Any]]
+    ) -> None:
+        """Write the report on the test part, or the validation part, and note its figures."""
+        part = "validation" if data.test is None else "test"
+        images = getattr(data, part)
+        print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
+        model, record = model_files.load(self.model_path)
+        mosaic = self.settings["MOSAIC"] if record["dense"] else 1
+        probabilities = predictions.predict(model, data, part, batch_size, mosaic)
+        among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
+        report = write_report(
+            self.folder,
+            probabilities,
+            images.labels,
+            data.class_names,
+            history=self.state.history,
+            files=images.files,
+            part=part,
+            patches=images.patches,
+            band_names=data.band_names,
+            title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
+        )
+        record["results"] |= _figures(report)
+        share = np.bincount(images.labels).max() / len(images.labels)
+        record["results"]["most_frequent_class"] = float(share)
+        if mosaic > 1:
+            alone = (
+                predictions.predict(model, data, part, batch_size).argmax(axis=1) == images.labels
+            )
+            record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
+        model_files.save(model, record, self.model_path)
+        print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+        if doubt := doubts.doubt(record):
+            print(f"warning: {doubt}")
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa")
+    error = report["calibration"]["expected_calibration_error"]
+    return {name: report[name] for name in names} | {"expected_calibration_error": error}
+
+
+def _images_digest(data: training_data.Data) -> str:
+    digest = hashlib.sha256()
+    for part in (data.train, data.validation):
+        digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
+    """Open a run folder, new or one to go on with, for this process alone.
+
+    Parameters
+    ----------
+    folder : str or Path
+    settings : dict
+        What the run depends on; it must be JSON.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run with other settings, or something else.
+    OSError
+        If another process is using it.
+    """
+    limits.check_settings(settings)
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.lock(folder, "training in"):
+        run_folders.compare_settings(folder, settings)
+        yield Run(folder, settings)

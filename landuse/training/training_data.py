@@ -1,0 +1,197 @@
+"""The parts of a split, ready to train with: patches, labels, statistics, batches."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landuse import sensors
+from landuse.patches import band_statistics, patch_batches, split_folders
+
+AUGMENTATION = (
+    "rotation_range",
+    "horizontal_flip",
+    "vertical_flip",
+    "symmetries",
+    "brightness_range",
+    "contrast_range",
+    "mixup",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of one part of a split.
+
+    Parameters
+    ----------
+    patches : array of shape (N, rows, columns, bands), uint8 or uint16
+    labels : ndarray of shape (N,), int64
+    files : list of Path
+    """
+
+    patches: Any
+    labels: np.ndarray
+    files: list[Path]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on and measured with.
+
+    Parameters
+    ----------
+    train, validation : Part
+    class_names, band_names : list of str
+    units : str
+        "DN" or "rgb8".
+    statistics : dict
+        Of the pixels of the training part, per band.
+    test : Part, optional
+        Images that nothing is decided by.
+    built_in_sample : bool
+        Whether the images are the made ones of the built-in sample.
+    """
+
+    train: Part
+    validation: Part
+    class_names: list[str]
+    band_names: list[str]
+    units: str
+    statistics: dict
+    test: Part | None = None
+    built_in_sample: bool = False
+
+    def steps(self, batch_size: int) -> int:
+        """Count the steps of one pass over the training images."""
+        return math.ceil(len(self.train.labels) / batch_size)
+
+    def one_hot_labels(self, part: str) -> np.ndarray:
+        """Give the labels of a part, of shape (N, classes), float32."""
+        return np.eye(len(self.class_names), dtype="float32")[getattr(self, part).labels]
+
+    def class_weights(self) -> np.ndarray:
+        """Weight of each training image such that all classes weigh the same; float32."""
+        return class_weights(self.train.labels, len(self.class_names))
+
+    def batches(self, part: str, batch_size: int, mosaic: int = 1) -> Any:
+        """Batches of a part, without augmentation, always in the order of `order_of`."""
+        images = getattr(self, part)
+        order = patch_batches.order_of(len(images.labels), mosaic)
+        patches: Any = (
+            images.patches if mosaic == 1 else patch_batches.Reordered(images.patches, order)
+        )
+        return patch_batches.simple_image_generator(
+            patches,
+            labels=self.one_hot_labels(part)[order],
+            batch_size=batch_size,
+            mosaic=mosaic,
+            shuffle=False,
+        )
+
+
+def augmented_batches(data: Data, settings: Mapping[str, Any], mosaic: int = 1) -> Any:
+    """Make the batches to train with, by the constants of a script.
+
+    Parameters
+    ----------
+    data : Data
+    settings : mapping
+        The constants of the script by their names: BATCH_SIZE, those of the augmentation,
+        CLASS_WEIGHTS, SEED, WORKERS.
+    mosaic : int
+        K: laid out as mosaics of K x K images. 1: not.
+
+    Returns
+    -------
+    keras.utils.PyDataset
+        See `image_functions.simple_image_generator`.
+    """
+    names = ("batch_size", *AUGMENTATION, "seed", "workers")
+    return patch_batches.simple_image_generator(
+        data.train.patches,
+        labels=data.one_hot_labels("train"),
+        sample_weights=data.class_weights() if settings["CLASS_WEIGHTS"] else None,
+        mosaic=mosaic,
+        **{name: settings[name.upper()] for name in names},
+    )
+
+
+def read_data(
+    path_to_split: str, bands: str | Sequence[str], batch_size: int, skip_bad: bool = False
+) -> Data:
+    """Open the parts of a split and take the statistics of its training part.
+
+    Parameters
+    ----------
+    path_to_split : str
+        Folder that step 01 made.
+    bands : str or sequence of str
+        A name of `image_functions.BAND_COMBINATIONS`, or band names.
+    batch_size : int
+    skip_bad : bool
+        Leave bad patches out instead of stopping.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than a batch, or a part has classes that train/ lacks.
+    """
+    band_names = sensors.chosen_bands(bands)
+    train, class_names = _read_part(path_to_split, "train", band_names, skip_bad)
+    validation, _ = _read_part(path_to_split, "validation", band_names, skip_bad)
+    _say_what_is_missing(validation.labels, class_names)
+    has_test = any((Path(path_to_split) / "test").glob("*/*"))
+    test = _read_part(path_to_split, "test", band_names, skip_bad)[0] if has_test else None
+    _check_batch_size(batch_size, len(train.labels), path_to_split)
+    statistics = band_statistics.training_statistics(path_to_split, train.patches, band_names)
+    units = statistics["units"]
+    if units == "DN" and band_names == list(sensors.BANDS_RGB):
+        used = ", ".join(band_names)
+        print(f"note: {path_to_split} has multispectral patches; only {used} of them are used")
+    sample = split_folders.is_split_of_sample(path_to_split)
+    return Data(train, validation, class_names, band_names, units, statistics, test, sample)
+
+
+def _read_part(
+    path_to_split: str, part: str, band_names: Sequence[str], skip_bad: bool
+) -> tuple[Part, list[str]]:
+    patches, labels, class_names, names = split_folders.load_part(
+        path_to_split, part, band_names, skip_bad=skip_bad
+    )
+    return Part(patches, labels, list(names)), list(class_names)
+
+
+def _say_what_is_missing(labels: np.ndarray, class_names: Sequence[str]) -> None:
+    missing = [name for index, name in enumerate(class_names) if index not in labels]
+    if missing:
+        print(f"no validation images of {', '.join(missing)}: their accuracy will not be known")
+
+
+def _check_batch_size(batch_size: int, count: int, path_to_split: str) -> None:
+    if batch_size < 1:
+        raise ValueError(f"BATCH_SIZE must be 1 or more, not {batch_size}")
+    if count < batch_size:
+        raise ValueError(
+            f"BATCH_SIZE = {batch_size}, but {path_to_split} has only {count} images to train "
+            f"with: set BATCH_SIZE to {count} or less ({max(1, count // 4)} is a good choice)"
+        )
+
+
+def class_weights(labels: np.ndarray, class_count: int) -> np.ndarray:
+    """Weight of each image such that all classes weigh the same, with a mean of 1.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (N,), int
+    class_count : int
+
+    Returns
+    -------
+    ndarray of shape (N,), float32
+    """
+    counts = np.bincount(labels, minlength=class_count)
+    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype("float32")
