@@ -16,6 +16,7 @@ LAYERS = (
     "downloads",
     "devices",
     "sensors",
+    "band_names",
     "map_values",
     "command_line",
     "rasters",
