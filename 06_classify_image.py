@@ -38,6 +38,8 @@ PROBABILITY_TYPE: Literal["uint8", "float32"] = "uint8"  # percent, or 0..1
 ALL_PROBABILITIES = False  # one more band for each class in the probability image
 
 # Scene
+BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the file; None: as it says
+REFLECTANCE_SCALE: float | None = None  # number that means reflectance 1; None: 10000, or as said
 RADIOMETRIC_OFFSET: float | Literal["auto"] = "auto"  # DN added; auto: as the product says
 GRANULE: str | None = None  # which one, when an old product holds several
 MASK_CLOUDS = False  # clouds of the product's own mask become nodata

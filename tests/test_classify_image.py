@@ -431,25 +431,46 @@ def test_a_dense_map_of_a_network_without_a_dense_form_is_refused(set_up, place,
     assert not list(Path("maps").glob("*.partial"))
 
 
-def test_a_scene_in_degrees_gets_no_hectares_and_no_scale_bar(set_up, tmp_path, capsys):
+def test_a_scene_in_degrees_gets_the_hectares_of_the_ground(set_up, capsys):
     place = (11.0, 1e-4, 0.0, 43.0, 0.0, -1e-4)
     names = list(BANDS_MS)
     writing.write_geotiff("degrees.tif", made_pixels(), place, "EPSG:4326", band_names=names)
     set_up(PATH_TO_IMAGE="degrees.tif", HTML=True, POLYGONS=True, STRIDE=32)
     step.main()
-    assert "areas are given in pixels and percent only" in capsys.readouterr().out
+    assert "areas are measured on the ground" in capsys.readouterr().out
     table = Path("maps/degrees_areas.csv").read_text(encoding="utf-8").splitlines()
-    assert table[1].startswith("Dark,") and [row.split(",")[2] for row in table[1:]] == [""] * 4
+    assert table[0].split(",")[2] == "hectares (measured at the centre)"
+    # at 43 degrees north 0.0001 degrees are 8.15 m east and 11.11 m north
+    hectares = [float(row.split(",")[2]) for row in table[1:]]
+    assert sum(hectares) == pytest.approx(136 * 150 * 8.15 * 11.11 / 10_000, rel=2e-3)
     assert sum(float(row.split(",")[3]) for row in table[1:4]) == pytest.approx(100, abs=0.02)
     assert '"metric":false' in Path("maps/degrees.html").read_text(encoding="utf-8")
+    # cells of the polygons reach past the scene, which cells of the table do not
+    cell = 32**2 * 8.15 * 11.11 / 10_000
+    found = hectares_of_polygons("maps/degrees.gpkg")
+    assert all(area / cell == pytest.approx(round(area / cell), rel=2e-3) for area in found)
+
+
+def test_a_scene_of_nowhere_gets_no_hectares(set_up, capsys):
+    names = list(BANDS_MS)
+    writing.write_geotiff("nowhere.tif", made_pixels(), GEOTRANSFORM, "", band_names=names)
+    set_up(PATH_TO_IMAGE="nowhere.tif", HTML=True, STRIDE=32)
+    step.main()
+    assert "no georeference" in capsys.readouterr().out
+    table = Path("maps/nowhere_areas.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[2] for row in table[1:]] == [""] * 4
+    assert '"unit":null' in Path("maps/nowhere.html").read_text(encoding="utf-8")
+
+
+def hectares_of_polygons(path):
     script = (
-        "from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open('maps/degrees.gpkg');"
-        "print({f.GetField('hectares') for f in d[0]})"
+        f"from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open({path!r});"
+        "print(*[f.GetField('hectares') for f in d[0]])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "{None}"
+    return [float(value) for value in done.stdout.split()]
 
 
 def test_openvino_gives_the_same_labels(set_up):

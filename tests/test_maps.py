@@ -299,7 +299,7 @@ def test_area_table(tmp_path, labels):
 
 
 def test_area_table_of_a_map_in_degrees_has_no_hectares(tmp_path, labels):
-    area_tables.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, metric=False)
+    area_tables.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, unit=None)
     assert "\nForest,10,,52.63\n" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from make_products import IDS, TIME, make_band_folder, make_safe, write_image, z
 
 from image_functions import BANDS_MS, BANDS_RGB
 from landuse.rasters import reading, writing
-from landuse.scenes import band_files, finding
+from landuse.scenes import finding
 
 TINY = {"size": 96}
 
@@ -145,26 +145,6 @@ def test_a_folder_with_bands_of_two_images_is_refused(tmp_path):
     make_band_folder(tmp_path, ["B02"], prefix="two", **TINY)
     with pytest.raises(ValueError, match="bands of 2 images"):
         finding.find_product(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "band"),
-    [
-        ("B02", "B02"),
-        ("B2", "B02"),
-        ("b8a", "B8A"),
-        ("Band 12", "B12"),
-        ("B4, central wavelength 665 nm", "B04"),
-        ("B08 (10 m)", "B08"),
-        ("B13", None),
-        ("B3A", None),
-        ("B123", None),
-        ("red", None),
-        ("", None),
-    ],
-)
-def test_names_in_descriptions(text, band):
-    assert band_files.band_of_description(text) == band
 
 
 def test_a_geotiff_with_band_names(tmp_path):

@@ -482,7 +482,7 @@ def test_page_loads_one_file_and_logs_nothing(viewer):
 def test_page_without_probability_or_metres(browser, tmp_path, scene, labels):
     path = tmp_path / "plain.html"
     degrees = (10.0, 0.001, 0.0, 43.0, 0.0, -0.001)
-    pages.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False)
+    pages.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False, unit=None)
     viewer = Viewer(browser, path)
     assert not viewer.find("fade-row").is_displayed()
     assert not viewer.find("scale").is_displayed()

@@ -27,10 +27,11 @@ def write_files(
         plan.geotransform,
         plan.class_names,
         bounds,
-        metric=reference_systems.in_metres(plan.scene.crs),
+        plan.unit,
     )
     if settings.polygons:
-        geopackages.write_polygons(plan.beside(".gpkg"), result.labels, *place, plan.class_names)
+        names = plan.class_names
+        geopackages.write_polygons(plan.beside(".gpkg"), result.labels, *place, names, plan.unit)
     if settings.quicklook or settings.html:
         show_map(plan, network, result)
     files.write_json(
@@ -75,14 +76,19 @@ def show_map(
         "rgb_geotransform": rgb_geotransform,
         "subtitle": str(plan.scene.sensing_time or ""),
         "caption": caption(plan.scene, network.facts),
-        "metric": reference_systems.in_metres(plan.scene.crs),
+        "unit": plan.unit,
     }
     if plan.settings.quicklook:
         quicklooks.write_quicklook(plan.beside(".png"), rgb, result.labels, *picture, **options)
     if plan.settings.html:
         values = rgb, result.labels, result.probability
-        name = reference_systems.crs_name(plan.scene.crs)
-        pages.write_html(plan.beside(".html"), *values, *picture, crs_name=name, **options)
+        name, metric = (
+            reference_systems.crs_name(plan.scene.crs),
+            reference_systems.in_metres(plan.scene.crs),
+        )
+        pages.write_html(
+            plan.beside(".html"), *values, *picture, crs_name=name, metric=metric, **options
+        )
 
 
 def caption(scene: scene_reader.Scene, facts: dict[str, Any]) -> str:
@@ -113,6 +119,8 @@ def read_picture(plan: plans.Plan) -> tuple[np.ndarray, tuple[float, ...]]:
                 units,
                 settings.radiometric_offset,
                 granule=settings.granule,
+                order=settings.band_names,
+                reflectance_scale=settings.reflectance_scale,
             )
             read = stack.enter_context(scene).read
         except ValueError:  # no red, green or blue: the model's bands must do

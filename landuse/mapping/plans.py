@@ -38,6 +38,8 @@ class Settings:
     min_probability: float
     probability_type: str
     all_probabilities: bool
+    band_names: list[str] | None
+    reflectance_scale: float | None
     radiometric_offset: float | str
     granule: str | None
     mask_clouds: bool
@@ -124,6 +126,11 @@ class Plan:
         return grids.grid_geotransform(self.scene.geotransform, self.grid)
 
     @property
+    def unit(self) -> geotransforms.MapUnit | None:
+        """What a unit of the map measures on the ground, None where nobody knows."""
+        return self.scene.ground.unit if self.scene.ground is not None else None
+
+    @property
     def unfinished(self) -> Path:
         """Folder of the map while it is not complete."""
         return self.label.with_name(self.label.name + ".partial")
@@ -182,6 +189,8 @@ def plan_map(
             settings.radiometric_offset,
             settings.mask_clouds,
             settings.granule,
+            settings.band_names,
+            settings.reflectance_scale,
         )
     )
     grid, inside = area_of_interest(scene, settings)

@@ -34,6 +34,7 @@ def areas(
     geotransform: geotransforms.SixFloats,
     class_names: Sequence[str],
     bounds: geotransforms.Bounds | None = None,
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> list[Area]:
     """Return what each class covers, and as the last row what is nodata.
 
@@ -45,11 +46,13 @@ def areas(
     labels : ndarray of shape (rows, columns), uint8
         Class index, or NODATA.
     geotransform : six floats
-        Of the labels, in metres.
+        Of the labels.
     class_names : sequence of str
         Names in the order of the labels.
     bounds : (left, bottom, right, top), optional
         Of the scene: cells of the last row and column may reach past it and count in part then.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground. None: nobody knows, and hectares are 0.
 
     Returns
     -------
@@ -61,16 +64,18 @@ def areas(
     hectares_per_pixel = (
         abs(width * height - row_rotation * column_rotation) / SQUARE_METRES_PER_HECTARE
     )
+    square_metres = unit.square_metres if unit is not None else 0.0
     counts = covered = map_values.label_sums(labels, None)
     if bounds is not None:
         left, bottom, right, top = bounds
         of_rows = _covered(geotransform[3], height, labels.shape[0], (bottom, top))
         of_columns = _covered(geotransform[0], width, labels.shape[1], (left, right))
         covered = map_values.label_sums(labels, (of_rows, of_columns))
-    hectares = covered * hectares_per_pixel
-    classified = max(float(hectares[: map_values.NODATA].sum()), np.finfo(float).tiny)
+    extents = covered * hectares_per_pixel
+    classified = max(float(extents[: map_values.NODATA].sum()), np.finfo(float).tiny)
+    hectares = extents * square_metres
     rows = [
-        Area(name, int(counts[i]), float(hectares[i]), float(100 * hectares[i] / classified))
+        Area(name, int(counts[i]), float(hectares[i]), float(100 * extents[i] / classified))
         for i, name in enumerate(class_names)
     ]
     return [
@@ -85,7 +90,7 @@ def write_areas(
     geotransform: geotransforms.SixFloats,
     class_names: Sequence[str],
     bounds: geotransforms.Bounds | None = None,
-    metric: bool = True,
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> list[Area]:
     """Write `areas` as CSV: class, pixels, hectares, percent; nodata in the last row.
 
@@ -95,23 +100,23 @@ def write_areas(
         The .csv to write.
     labels, geotransform, class_names, bounds
         As in `areas`.
-    metric : bool
-        Whether map units are metres; without, the hectares stay empty.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground. None: nobody knows, the hectares stay
+        empty.
 
     Returns
     -------
     list of Area
         What was written.
     """
-    rows = areas(labels, geotransform, class_names, bounds)
+    rows = areas(labels, geotransform, class_names, bounds, unit)
+    measured = "UTM pixel area" if unit == geotransforms.METRE else "measured at the centre"
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(
-        ["class", "pixels", "hectares (UTM pixel area)", "percent of the classified area"]
-    )
+    writer.writerow(["class", "pixels", f"hectares ({measured})", "percent of the classified area"])
     for row in rows:
         percent = "" if row.percent is None else f"{row.percent:.2f}"
-        hectares = f"{row.hectares:.2f}" if metric else ""
+        hectares = f"{row.hectares:.2f}" if unit is not None else ""
         writer.writerow([row.class_name, row.pixels, hectares, percent])
     write_text(path, table.getvalue())
     return rows

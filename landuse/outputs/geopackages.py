@@ -15,11 +15,13 @@ def write_polygons(
     geotransform: geotransforms.SixFloats,
     crs: str,
     class_names: Sequence[str],
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> None:
     """Write the connected areas of each class as polygons to a GeoPackage.
 
-    Each has the fields `class_index`, `class_name` and `hectares` (empty where map units are not
-    metres); nodata has no polygon. Dissolve by class_name for one multipolygon per class.
+    Each has the fields `class_index`, `class_name` and `hectares` (empty where nobody
+    knows what the map's units measure); nodata has no polygon. Dissolve by
+    class_name for one multipolygon per class.
 
     Parameters
     ----------
@@ -27,6 +29,8 @@ def write_polygons(
         The .gpkg to write.
     labels, geotransform, crs, class_names
         As in `write_label_map`.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground.
     """
     map_values.check_labels(labels, class_names)
-    vectors.polygonize(path, labels, geotransform, crs, class_names, nodata=map_values.NODATA)
+    vectors.polygonize(path, labels, geotransform, crs, class_names, map_values.NODATA, unit)

@@ -91,6 +91,7 @@ def write_html(
     caption: str = "",
     colours: Sequence[class_colours.Colour] | None = None,
     metric: bool = True,
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> None:
     """Write a page to look at the map in a browser; it loads nothing from anywhere.
 
@@ -105,7 +106,10 @@ def write_html(
     crs_name : str
         Stands beside the coordinates, e.g. "WGS 84 / UTM zone 32N".
     metric : bool
-        Whether map units are metres; without, there is no scale bar.
+        Whether the units of the map are called metres; coordinates are written as such.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground. None: nobody knows, and there are no scale
+        bar and no areas.
     """
     map_layers.check_scene(rgb)
     if probability is not None and probability.shape != labels.shape:
@@ -125,10 +129,12 @@ def write_html(
         scene,
         map_layers.layer_of(labels, geotransform, map_layers.LARGEST_PAGE),
         percent,
-        area_tables.areas(labels, geotransform, class_names, scene.bounds),
+        area_tables.areas(labels, geotransform, class_names, scene.bounds, unit),
         colours or class_colours.colours_of(class_names),
     )
     texts = {"title": title, "subtitle": subtitle, "caption": caption}
-    page = _fill_template(texts, {**data, "crs": crs_name, "metric": metric})
+    page = _fill_template(
+        texts, {**data, "crs": crs_name, "metric": metric, "unit": unit and unit.metres}
+    )
     with files.atomic_path(path) as temporary:
         Path(temporary).write_text(page, encoding="utf-8", newline="")

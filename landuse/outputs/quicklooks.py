@@ -32,14 +32,17 @@ def _nice_length(widest: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= widest))
 
 
-def _draw_scale_bar(axes: "Axes", bounds: geotransforms.Bounds) -> None:
+def _draw_scale_bar(
+    axes: "Axes", bounds: geotransforms.Bounds, metres_per_unit: float = 1.0
+) -> None:
     """Draw a bar of a round length on a white plate in the lower left corner."""
     from matplotlib.patches import Rectangle
 
     left, bottom, right, top = bounds
     unit = max(right - left, top - bottom) / 100
-    length = _nice_length(0.3 * (right - left))
-    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    metres = _nice_length(0.3 * (right - left) * metres_per_unit)
+    text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+    length = metres / metres_per_unit
     plate = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "zorder": 3}
     start, base = left + 2 * unit, bottom + 2 * unit
     axes.add_patch(Rectangle((start, base), length + 3 * unit, 6.6 * unit, **plate))  # type: ignore[arg-type]
@@ -148,7 +151,7 @@ def write_quicklook(
     subtitle: str = "",
     caption: str = "",
     colours: Sequence[class_colours.Colour] | None = None,
-    metric: bool = True,
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> None:
     """Write a picture of the scene, the map, and the map over the scene, with their legend.
 
@@ -170,8 +173,9 @@ def write_quicklook(
         Of `rgb`. Without it, the scene covers just what the labels cover.
     colours : sequence of (red, green, blue), optional
         Of the classes; default: `class_colours.colours_of(class_names)`.
-    metric : bool
-        Whether map units are metres; without, there is no scale bar.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground. None: nobody knows, and there is no scale
+        bar.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -189,7 +193,7 @@ def write_quicklook(
     with rc_context({"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False}):
         figure = Figure(facecolor="white")
         FigureCanvasAgg(figure)
-        _compose(figure, scene, land_use, areas, colours, (title, subtitle, caption), metric)
+        _compose(figure, scene, land_use, areas, colours, (title, subtitle, caption), unit)
         _save_png(path, figure)
 
 
@@ -200,7 +204,7 @@ def _compose(
     areas: Sequence[area_tables.Area],
     colours: Sequence[class_colours.Colour],
     texts: tuple[str, str, str],
-    metric: bool,
+    unit: geotransforms.MapUnit | None,
 ) -> None:
     """Lay out title, panels and legend in inches from the top."""
     left, bottom, right, top = frame = scene.bounds
@@ -233,8 +237,8 @@ def _compose(
         from_left = _MARGIN + index * (panel_width + _MARGIN)
         axes = axes_at(from_left, head, panel_width, panel_height)
         _draw_panel(axes, name, layer, frame, above)
-        if index == 0 and metric:
-            _draw_scale_bar(axes, frame)
+        if index == 0 and unit is not None:
+            _draw_scale_bar(axes, frame, unit.metres)
     legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
     _draw_legend(legend, present, rows, inner)
     write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")

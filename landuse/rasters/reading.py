@@ -8,61 +8,20 @@ OSError or ValueError with the file's name.
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import defusedxml.ElementTree
 import numpy as np
-from defusedxml.common import DefusedXmlException
 
-from landuse.rasters import geotransforms, resampling
-from landuse.rasters.gdal_setup import gdal, gdal_array
+from landuse.rasters import descriptions, jpeg2000, resampling, virtual_rasters
+from landuse.rasters.gdal_setup import gdal
 
 IMAGE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
 
-VRT_REFERENCES = ("sourcefilename", "sourcedataset")
-JP2_CODESTREAM = b"jp2c"
-JP2_END_OF_CODESTREAM = b"\xff\xd9"
-
-
-@dataclass(frozen=True)
-class RasterInfo:
-    """What a raster says about itself.
-
-    Attributes
-    ----------
-    path : str
-        The file, or GDAL's name of a file within an archive.
-    rows, columns, bands : int
-    dtype : numpy.dtype
-    geotransform : tuple of 6 floats, or None
-        Left edge, pixel width, 0, top edge, 0, minus pixel height; None without a georeference.
-    crs : str
-        WKT of the coordinate reference system, "" where there is none.
-    nodata : float or None
-    band_names : tuple of str
-        Descriptions of the bands, "" where a band has none.
-    metadata : dict of str
-    category_names : tuple of str
-        Of the first band, empty where there are none.
-    colours : dict
-        Value to (red, green, blue) of the first band's colour table, empty where there is none.
-    """
-
-    path: str
-    rows: int
-    columns: int
-    bands: int
-    dtype: np.dtype
-    geotransform: geotransforms.Geotransform | None
-    crs: str
-    nodata: float | None
-    band_names: tuple[str, ...]
-    metadata: dict[str, str] = field(default_factory=dict)
-    category_names: tuple[str, ...] = ()
-    colours: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+Window = tuple[int, int, int, int]
+Units = tuple[float, float]
+SAME_UNITS: Units = (1.0, 0.0)
+NEARLY_AS_FINE = 0.75  # of a pixel from one place to the next: nothing is gained by a spline
 
 
 def reason(error: BaseException) -> str:
@@ -91,13 +50,6 @@ def check_local_file(path: str | Path) -> None:
         raise IsADirectoryError(f"{path}: is a folder, expected an image file")
 
 
-def _is_vrt(path: str | Path) -> bool:
-    if str(path).startswith("/vsi"):
-        return False
-    with open(path, "rb") as stream:
-        return b"<VRTDataset" in stream.read(1000)
-
-
 def check_vrt(path: str | Path) -> None:
     """Check that a VRT refers to image files on this machine only, and that they open.
 
@@ -113,33 +65,14 @@ def check_vrt(path: str | Path) -> None:
     FileNotFoundError
         If a file that it refers to is missing.
     """
-    try:
-        root = defusedxml.ElementTree.parse(path).getroot()
-    except (SyntaxError, DefusedXmlException) as error:
-        raise ValueError(f"{path}: is no valid VRT: {error}") from error
-    for name, relative in _vrt_references(root, path):
-        if "/vsi" in name or "://" in name or name.startswith("<"):
-            raise ValueError(f"{path}: refers to {name[:100]!r}, only files beside it are read")
-        open_with_drivers(Path(path).parent / name if relative else Path(name), IMAGE_DRIVERS)
-
-
-def _vrt_references(root: Any, path: str | Path) -> Iterator[tuple[str, bool]]:
-    """Yield what a VRT refers to, and whether relative to itself.
-
-    GDAL ignores case and namespaces, and takes an attribute for a child of that name.
-    """
-    for element in root.iter():
-        attributes = {key.rsplit("}", 1)[-1].lower(): text for key, text in element.items()}
-        named = str(element.tag).rsplit("}", 1)[-1].lower() in VRT_REFERENCES
-        if attributes.keys() & set(VRT_REFERENCES) or (named and len(element)):
-            raise ValueError(f"{path}: refers to its sources in an unusual way")
-        if named:
-            yield (element.text or "").strip(), attributes.get("relativetovrt") == "1"
+    for name in virtual_rasters.references(path):
+        open_with_drivers(name, IMAGE_DRIVERS)
 
 
 def open_with_drivers(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
     """Open one raster with the given drivers."""
     check_local_file(path)
+    jpeg2000.check_can_be_read(path)
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=list(drivers))
     except RuntimeError as error:
@@ -152,53 +85,20 @@ def open_with_drivers(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
     return dataset
 
 
-def _describe(path: str | Path, dataset: gdal.Dataset) -> RasterInfo:
-    """Collect what the dataset says about itself."""
-    geotransform = dataset.GetGeoTransform(can_return_null=True)
-    bands = [dataset.GetRasterBand(i + 1) for i in range(dataset.RasterCount)]
-    if not bands:
-        raise ValueError(f"{path}: is an image without bands")
-    table = bands[0].GetRasterColorTable()
-    colours = {i: table.GetColorEntry(i)[:3] for i in range(table.GetCount())} if table else {}
-    return RasterInfo(
-        path=str(path),
-        rows=dataset.RasterYSize,
-        columns=dataset.RasterXSize,
-        bands=dataset.RasterCount,
-        dtype=np.dtype(gdal_array.GDALTypeCodeToNumericTypeCode(bands[0].DataType)),
-        geotransform=tuple(geotransform) if geotransform else None,
-        crs=dataset.GetProjection(),
-        nodata=bands[0].GetNoDataValue(),
-        band_names=tuple(band.GetDescription() for band in bands),
-        metadata=dict(dataset.GetMetadata()),
-        category_names=tuple(bands[0].GetCategoryNames() or ()),
-        colours=colours,
-    )
+def _open_one(path: str | Path, allow_vrt: bool) -> gdal.Dataset:
+    check_local_file(path)
+    if allow_vrt and virtual_rasters.is_vrt(path):
+        check_vrt(path)
+        return open_with_drivers(path, ("VRT",))
+    return open_with_drivers(path, IMAGE_DRIVERS)
 
 
-def _check_jp2_complete(path: str | Path) -> None:
-    """Refuse a JPEG 2000 file that ends early; OpenJPEG may fill its missing part with zeros."""
-    start, size = 0, gdal.VSIStatL(str(path)).size
-    stream = gdal.VSIFOpenL(str(path), "rb")
-    try:
-        while start + 8 <= size:
-            header = _read_at(stream, start, 16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            length = int.from_bytes(header[8:16], "big") if length == 1 else length
-            end = start + length if length else size
-            is_cut = end > size or end < start + 8
-            if kind == JP2_CODESTREAM and not is_cut:
-                is_cut = _read_at(stream, end - 2, 2) != JP2_END_OF_CODESTREAM
-            if is_cut:
-                raise OSError(f"{path}: is truncated: copy or download it again")
-            start = end
-    finally:
-        gdal.VSIFCloseL(stream)
-
-
-def _read_at(stream: Any, start: int, count: int) -> bytes:
-    gdal.VSIFSeekL(stream, start, 0)
-    return bytes(gdal.VSIFReadL(1, count, stream) or b"")
+def _join(path: str | Path, tiles: Sequence[str | Path]) -> gdal.Dataset:
+    """Return one dataset, in memory, that refers to files of one grid."""
+    for tile in tiles:
+        open_with_drivers(tile, IMAGE_DRIVERS)
+    with plain_errors(path, "its tiles cannot be joined"):
+        return gdal.BuildVRT("", [str(tile) for tile in tiles])
 
 
 class Raster:
@@ -210,6 +110,8 @@ class Raster:
         A GeoTIFF, JPEG 2000, PNG or JPEG, or a VRT that refers to such files on this machine.
     allow_vrt : bool
         False where a VRT has no business to be, as within a product.
+    tiles : sequence of str or Path
+        Files of one grid that are read as one raster; `path` then only names it.
 
     Raises
     ------
@@ -219,19 +121,20 @@ class Raster:
         If it refers to something outside this machine.
     """
 
-    def __init__(self, path: str | Path, allow_vrt: bool = True) -> None:
-        check_local_file(path)
-        drivers: tuple[str, ...] = IMAGE_DRIVERS
-        if allow_vrt and _is_vrt(path):
-            check_vrt(path)
-            drivers = ("VRT",)
-        self._dataset = open_with_drivers(path, drivers)
+    def __init__(
+        self, path: str | Path, allow_vrt: bool = True, tiles: Sequence[str | Path] = ()
+    ) -> None:
+        if tiles:
+            self._dataset, self._parts = _join(path, tiles), tuple(map(str, tiles))
+        else:
+            self._dataset, self._parts = _open_one(path, allow_vrt), ()
         self.driver = self._dataset.GetDriver().ShortName
         if self.driver.startswith("JP2"):
-            _check_jp2_complete(path)
+            jpeg2000.check_complete(path)
         with plain_errors(path, "its description is damaged"):
-            self.info = _describe(path, self._dataset)
+            self.info = descriptions.describe(path, self._dataset)
         self._lock = threading.Lock()
+        self.mask_band: int | None = None  # one that masks the others without being declared so
 
     def __enter__(self) -> "Raster":
         return self
@@ -250,7 +153,7 @@ class Raster:
 
     def files(self) -> tuple[str, ...]:
         """Return the files that are read: the raster, what a VRT refers to, and side files."""
-        return tuple(self._dataset.GetFileList() or (self.info.path,))
+        return self._parts or tuple(self._dataset.GetFileList() or (self.info.path,))
 
     def read(self, band: int, row: int, column: int, rows: int, columns: int) -> np.ndarray:
         """Read a window of one band at the raster's own resolution.
@@ -275,6 +178,60 @@ class Raster:
             raise OSError(f"{self.info.path}: cannot be read (damaged or truncated)")
         return pixels
 
+    def read_dn(
+        self,
+        band: int,
+        row: int,
+        column: int,
+        rows: int,
+        columns: int,
+        units: Units = SAME_UNITS,
+    ) -> np.ndarray:
+        """Read a window of one band as DN; 0 is what the file calls nodata, or masks.
+
+        Parameters
+        ----------
+        band, row, column, rows, columns : int
+            As in `read`.
+        units : (scale, offset)
+            DN = value * scale + offset.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns), uint8 or uint16
+        """
+        pixels = self.read(band, row, column, rows, columns)
+        dn = resampling.as_dn(pixels, self.info.nodata_values[band], *units)
+        if self.mask_band is not None:
+            shown = self.read(self.mask_band, row, column, rows, columns)
+            dn = np.where(shown > 0, dn, 0).astype(dn.dtype)
+        if not self.info.has_mask:
+            return dn
+        with self._lock, plain_errors(self.info.path, "its mask cannot be read"):
+            mask = (
+                self._dataset.GetRasterBand(band + 1)
+                .GetMaskBand()
+                .ReadAsArray(int(column), int(row), int(columns), int(rows))
+            )
+        return np.where(mask > 0, dn, 0).astype(dn.dtype)
+
+    def read_thinned(self, band: int, most: int = 256) -> np.ndarray:
+        """Read some pixels of one band from all over the raster, at most `most` to a side.
+
+        Returns
+        -------
+        ndarray of shape (pixels,), the raster's dtype
+            Those that the file does not call nodata, and that are not 0.
+        """
+        rows, columns = min(self.info.rows, most), min(self.info.columns, most)
+        with self._lock, plain_errors(self.info.path, "cannot be read (damaged or truncated)"):
+            pixels = self._dataset.GetRasterBand(band + 1).ReadAsArray(
+                buf_xsize=columns, buf_ysize=rows
+            )
+        valid = np.isfinite(pixels) & (pixels != 0)
+        nodata = self.info.nodata_values[band]
+        return pixels[valid if nodata is None else valid & (pixels != nodata)]
+
     def read_all(self) -> np.ndarray:
         """Read the whole raster.
 
@@ -287,7 +244,14 @@ class Raster:
         return pixels[0] if len(pixels) == 1 else np.stack(pixels, axis=-1)
 
     def read_upsampled(
-        self, band: int, row: int, column: int, rows: int, columns: int, ratio: int
+        self,
+        band: int,
+        row: int,
+        column: int,
+        rows: int,
+        columns: int,
+        ratio: int,
+        units: Units = SAME_UNITS,
     ) -> np.ndarray:
         """Read a window of a band as it lies on a grid that is `ratio` times finer.
 
@@ -300,6 +264,8 @@ class Raster:
         ratio : int
             How many pixels of the finer grid lie side by side in one of the band: 2 from 20 m
             to 10 m, 6 from 60 m.
+        units : (scale, offset)
+            DN = value * scale + offset.
 
         Returns
         -------
@@ -308,10 +274,11 @@ class Raster:
             elsewhere: other types than uint8 and uint16 are rounded and clipped to uint16.
         """
         if ratio == 1:
-            return resampling.as_dn(self.read(band, row, column, rows, columns), self.info.nodata)
+            return self.read_dn(band, row, column, rows, columns, units)
         first, last = row // ratio, -(-(row + rows) // ratio)
         left, right = column // ratio, -(-(column + columns) // ratio)
-        fine = resampling.upsample(self._read_with_margin(band, first, last, left, right), ratio)
+        coarse = self._read_around(band, first, last, left, right, units)
+        fine = resampling.upsample(coarse, ratio)
         row, column = row - first * ratio, column - left * ratio
         return fine[row : row + rows, column : column + columns]
 
@@ -326,25 +293,56 @@ class Raster:
         row, column = row - first * ratio, column - left * ratio
         return fine[row : row + rows, column : column + columns]
 
-    def _read_with_margin(
-        self, band: int, first: int, last: int, left: int, right: int
+    def read_at(
+        self, band: int, rows: np.ndarray, columns: np.ndarray, units: Units = SAME_UNITS
+    ) -> np.ndarray:
+        """Read a band at any places of a grid that is finer, or as fine.
+
+        Parameters
+        ----------
+        band : int
+            From 0.
+        rows, columns : ndarray of shape (rows,) and (columns,), rising
+            Places in pixels of this raster, 0.5 at the centre of the first; they may lie outside.
+        units : (scale, offset)
+            DN = value * scale + offset.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns), uint8 or uint16
+            Cubic spline, or the nearest pixel where the grid is not finer, so that nothing is
+            smoothed; 0 outside.
+        """
+        first, last = int(np.floor(rows[0])), int(np.floor(rows[-1])) + 1
+        left, right = int(np.floor(columns[0])), int(np.floor(columns[-1])) + 1
+        coarse = self._read_around(band, first, last, left, right, units)
+        at_rows = rows - (first - resampling.MARGIN)
+        at_columns = columns - (left - resampling.MARGIN)
+        finer = min(_steps(rows), _steps(columns)) < NEARLY_AS_FINE
+        if finer:
+            return resampling.upsample_at(coarse, at_rows, at_columns)
+        return coarse[np.floor(at_rows).astype(int)][:, np.floor(at_columns).astype(int)]
+
+    def _read_around(
+        self, band: int, first: int, last: int, left: int, right: int, units: Units
     ) -> np.ndarray:
         """Read rows first..last and columns left..right and MARGIN more around, 0 outside."""
-        top, bottom = (
-            max(first - resampling.MARGIN, 0),
-            min(last + resampling.MARGIN, self.info.rows),
-        )
-        west, east = (
-            max(left - resampling.MARGIN, 0),
-            min(right + resampling.MARGIN, self.info.columns),
-        )
-        pixels = resampling.as_dn(
-            self.read(band, top, west, bottom - top, east - west), self.info.nodata
-        )
-        rows = (top - first + resampling.MARGIN, last + resampling.MARGIN - bottom)
-        return np.pad(
-            pixels, (rows, (west - left + resampling.MARGIN, right + resampling.MARGIN - east))
-        )
+        margin = resampling.MARGIN
+        top, bottom = max(first - margin, 0), min(last + margin, self.info.rows)
+        west, east = max(left - margin, 0), min(right + margin, self.info.columns)
+        size = (last - first + 2 * margin, right - left + 2 * margin)
+        if top >= bottom or west >= east:
+            return np.zeros(size, np.uint16)
+        pixels = self.read_dn(band, top, west, bottom - top, east - west, units)
+        around = np.zeros(size, pixels.dtype)
+        row, column = top - first + margin, west - left + margin
+        around[row : row + bottom - top, column : column + east - west] = pixels
+        return around
+
+
+def _steps(places: np.ndarray) -> float:
+    """Return how far apart places are, in pixels."""
+    return float((places[-1] - places[0]) / (len(places) - 1)) if len(places) > 1 else 1.0
 
 
 def read_bytes(path: str, most: int) -> bytes:
@@ -359,13 +357,13 @@ def read_bytes(path: str, most: int) -> bytes:
             gdal.VSIFCloseL(stream)
 
 
-def read_info(path: str | Path) -> RasterInfo:
+def read_info(path: str | Path) -> descriptions.RasterInfo:
     """Describe a raster without reading its pixels (see `Raster` for what may be opened)."""
     with Raster(path) as raster:
         return raster.info
 
 
-def read_raster(path: str | Path) -> tuple[np.ndarray, RasterInfo]:
+def read_raster(path: str | Path) -> tuple[np.ndarray, descriptions.RasterInfo]:
     """Read a whole raster.
 
     Parameters
@@ -376,13 +374,10 @@ def read_raster(path: str | Path) -> tuple[np.ndarray, RasterInfo]:
     Returns
     -------
     array : ndarray of shape (rows, columns), or (rows, columns, bands) with more than one band
-    info : RasterInfo
+    info : descriptions.RasterInfo
     """
     with Raster(path) as raster:
         return raster.read_all(), raster.info
-
-
-Window = tuple[int, int, int, int]
 
 
 def ratio_to(size: float, raster: Raster) -> int:

@@ -36,6 +36,13 @@ def crs_name(crs: str) -> str:
     return spatial_reference(crs).GetName() or "unnamed" if crs else "none"
 
 
+def crs_code(crs: str) -> str:
+    """Return "EPSG:32632" for a reference system that has such a code, else ""."""
+    reference = spatial_reference(crs)
+    name, code = reference.GetAuthorityName(None), reference.GetAuthorityCode(None)
+    return f"{name}:{code}" if name and code else ""
+
+
 def in_metres(crs: str) -> bool:
     """Tell whether coordinates of a reference system (EPSG code or WKT, "" for none) are metres."""
     if not crs:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files, map_values
-from landuse.rasters import reading, reference_systems, writing
+from landuse.rasters import geotransforms, reading, reference_systems, writing
 from landuse.rasters.gdal_setup import gdal, ogr, osr
 
 VECTOR_DRIVERS = ("GeoJSON", "GPKG", "ESRI Shapefile", "FlatGeobuf", "KML")
@@ -46,6 +46,7 @@ def polygonize(
     crs: str,
     class_names: Sequence[str],
     nodata: int = map_values.NODATA,
+    unit: geotransforms.MapUnit | None = geotransforms.METRE,
 ) -> int:
     """Write connected cells of one class as polygons (GeoPackage, layer "land_use").
 
@@ -54,17 +55,18 @@ def polygonize(
     path_gpkg : str or Path
     labels : ndarray of shape (rows, columns), uint8
     geotransform, crs
-        As in `write_geotiff`; hectares stay empty where the unit is not the metre.
+        As in `write_geotiff`.
     class_names : sequence of str
     nodata : int
         Label that gets no polygon.
+    unit : MapUnit or None
+        What a unit of the map measures on the ground. None: nobody knows, hectares stay empty.
 
     Returns
     -------
     int
         The number of polygons.
     """
-    metric = reference_systems.in_metres(crs)
     source = writing.memory_dataset(labels[..., None], geotransform, crs)
     mask = writing.memory_dataset((labels != nodata)[..., None], geotransform, crs)
     with (
@@ -78,8 +80,9 @@ def polygonize(
         for feature in layer:
             index = feature.GetField("class_index")
             feature.SetField("class_name", class_names[index])
-            if metric:
-                feature.SetField("hectares", feature.GetGeometryRef().GetArea() / 10_000)
+            if unit is not None:
+                square_metres = feature.GetGeometryRef().GetArea() * unit.square_metres
+                feature.SetField("hectares", square_metres / 10_000)
             layer.SetFeature(feature)
         layer.CommitTransaction()
         count = layer.GetFeatureCount()

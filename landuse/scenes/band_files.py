@@ -1,115 +1,286 @@
 """Bands in files of their own, and bands of a single raster, without a product around them."""
 
+import dataclasses
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import sensors
-from landuse.rasters import reading
+import numpy as np
+
+from landuse import band_names, sensors
+from landuse.rasters import descriptions, reading, virtual_rasters
 from landuse.scenes import products, sentinel2
 
-BAND_DESCRIPTION = re.compile(r"^\s*B(?:and)?[ _-]?0?(\d{1,2})(A?)(?![0-9A-Za-z])", re.IGNORECASE)
+IMAGE_ENDINGS = (".jp2", ".tif", ".tiff")
 TRUE_COLOUR = re.compile(r"(?:^|[_-])TCI(?:[_.-]|$)", re.IGNORECASE)
+# Pictures for people, by the names that browsers and catalogues give them.
+PICTURE = re.compile(
+    r"(?<![A-Za-z])(?:TCI|PVI|QL|true[ _-]?colou?r|visual|thumbnail|preview|quick[ _-]?look)"
+    r"(?![A-Za-z])",
+    re.IGNORECASE,
+)
+SCALED_OTHERWISE = (
+    "which is scaled otherwise than the training images and would be misread; give the whole "
+    "product, its bands B04, B03 and B02 are read instead"
+)
 
 
-def read_band_folder(folder: Path, names: Sequence[str]) -> products.Product:
-    """Read a folder of single-band files."""
-    files = sorted(name for name in names if sentinel2.BAND_FILE.search(name))
-    prefixes = {re.split(sentinel2.BAND_FILE, name)[0] for name in files}
-    if len(prefixes) > 1:
+def image_files(folder: Path) -> list[str]:
+    """Return the names of a folder's files that may hold bands, sorted."""
+    names = (item.name for item in folder.iterdir() if item.is_file())
+    return sorted(
+        name
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_ENDINGS and not name.startswith(".")
+    )
+
+
+def read_band_folder(
+    folder: Path, files: Sequence[band_names.BandOfFile], others: Sequence[str]
+) -> products.Product:
+    """Read a folder of single-band files.
+
+    Parameters
+    ----------
+    folder : Path
+    files : sequence of BandOfFile
+    others : sequence of str
+        Further images, whose names tell no band.
+    """
+    images = Counter(file.image for file in files)
+    if len(images) > 1:
         raise ValueError(
-            f"{folder}: holds bands of {len(prefixes)} images ({', '.join(sorted(prefixes)[:3])}, "
+            f"{folder}: holds bands of {len(images)} images ({', '.join(sorted(images)[:3])}, "
             "...), put each into a folder of its own"
         )
-    found = sentinel2.finest_files(files)
+    found: dict[str, band_names.BandOfFile] = {}
+    for file in sorted(files, key=lambda file: (file.metres, file.file)):
+        twin = found.setdefault(file.band, file)
+        if twin.file != file.file and twin.metres == file.metres:
+            raise ValueError(
+                f"{folder}: holds two files of band {file.band}, {twin.file} and {file.file}: "
+                "leave one of them there"
+            )
     # the files of a compact product lose its name, which the folder may have kept
     title = folder.resolve().name
-    source = title if sentinel2.COMPACT_NAME.search(title) else files[0]
-    named = sentinel2.read_name(source)
+    says_more = sentinel2.COMPACT_NAME, sentinel2.NAME_WITHOUT_BASELINE
+    source = title if any(name.search(title) for name in says_more) else files[0].file
+    of_file, of_folder = sentinel2.read_name(source), sentinel2.read_name(title)
     offsets, said = sentinel2.offsets_by_name(source)
     return products.Product(
         path=str(folder),
         name=title,
         kind="folder",
-        level=named.level,
-        baseline=named.baseline,
-        sensing_time=named.sensing_time,
-        tile=named.tile or sentinel2.tile_of(prefixes.pop()),
-        bands={band: products.BandFile(str(folder / name)) for band, name in found.items()},
+        level=of_file.level or of_folder.level,
+        baseline=of_file.baseline,
+        sensing_time=of_file.sensing_time,
+        tile=of_file.tile or sentinel2.tile_of(files[0].image) or of_folder.tile,
+        bands={band: products.BandFile(str(folder / file.file)) for band, file in found.items()},
         offsets=offsets,
         radiometry=said,
+        doubt=sentinel2.doubt_by_name(source),
+        unknown=tuple(others),
     )
 
 
-def band_of_description(text: str) -> str | None:
-    """Return the band name in a raster's band description, None where there is none.
+def _names_of_sources(path: Path) -> list[str]:
+    """Return what the sources of a VRT call its bands, where they agree."""
+    names = []
+    for sources in virtual_rasters.sources_of_bands(path):
+        told = {_name_of_source(source, band) for source, band in sources}
+        names.append(told.pop() if len(told) == 1 else "")
+    return names
 
-    "B2", "B02", "band 2" and "B4, central wavelength 665 nm" are understood.
+
+def _name_of_source(path: Path, band: int) -> str:
+    info = reading.read_info(path)
+    described = info.band_names[band] if band < info.bands else ""
+    if described or info.bands > 1:
+        return described
+    return band_names.band_of_file(path.name) or ""
+
+
+def _undeclared_mask(raster: reading.Raster) -> int | None:
+    """Return the last band where it is an alpha band that the file does not call so.
+
+    Such a band holds the largest value, and 0 where the others are not valid.
     """
-    match = BAND_DESCRIPTION.match(text)
-    if match is None:
+    info, last = raster.info, raster.info.bands - 1
+    if info.alpha is not None or last < 3 or info.band_names[last] or info.dtype.kind != "u":
         return None
-    name = "B8A" if match[2] else f"B{int(match[1]):02d}"
-    return name if name in sensors.BANDS_MS and (not match[2] or match[1] == "8") else None
+    shown = raster.read_thinned(last)
+    return last if shown.size and (shown == np.iinfo(info.dtype).max).all() else None
 
 
-def _described_bands(info: reading.RasterInfo) -> list[str]:
-    """Return the band names in file order, none where no description names a band."""
-    names = [band_of_description(text) or "" for text in info.band_names]
-    known = [name for name in names if name]
-    if len(known) != len(set(known)):
-        raise ValueError(
-            f"{info.path}: describes two bands by the same name: {', '.join(info.band_names)}"
-        )
-    return names if known else []
+def _naming(path: Path, info: descriptions.RasterInfo, bands: Sequence[int]) -> band_names.Naming:
+    """Find out how a raster names the bands that hold its image."""
+    texts = list(info.band_names)
+    if not any(texts) and not path.is_dir() and virtual_rasters.is_vrt(path):
+        texts = _names_of_sources(path) or texts
+    return band_names.name_bands(
+        [texts[band] for band in bands], str(path), [info.band_metadata[band] for band in bands]
+    )
 
 
-def _assumed_bands(info: reading.RasterInfo, wanted: Sequence[str]) -> tuple[list[str], str]:
+def _assumed_bands(
+    path: str, count: int, wanted: Sequence[str], naming: band_names.Naming
+) -> tuple[list[str], str]:
     """Return the band names of a raster that says none, and the sentence that says so."""
     without_cirrus = [band for band in sensors.BANDS_MS if band != "B10"]
-    if info.bands == len(sensors.BANDS_MS):
+    if count == len(sensors.BANDS_MS):
         names, order = list(sensors.BANDS_MS), "EuroSAT order"
-    elif info.bands == len(wanted):
+    elif count == len(wanted):
         names, order = list(wanted), "the model's order"
-    elif info.bands == len(without_cirrus):
+    elif count == len(without_cirrus) and set(wanted) <= set(without_cirrus):
         names, order = without_cirrus, "EuroSAT order without B10"
     else:
         raise ValueError(
-            f"{info.path}: has {info.bands} bands without names, and the model wants "
-            f"{len(wanted)} ({', '.join(wanted)}); set the bands' descriptions, "
-            "as B02, or name the files of single bands *_B02.tif"
+            f"{path}: has {count} bands without names{_counts(naming)}, and the model wants "
+            f"{len(wanted)} ({', '.join(wanted)}); set BAND_NAMES to the bands in the order of "
+            "the file, set the bands' descriptions, as B02, or name the files of single bands "
+            "*_B02.tif"
         )
-    return names, f"the bands have no names: taken as {' '.join(names)} ({order})"
+    said = f"the bands have no names{_counts(naming)}: taken as {' '.join(names)} ({order})"
+    return names, said
 
 
-def _is_picture(info: reading.RasterInfo) -> bool:
+def _counts(naming: band_names.Naming) -> str:
+    return f" ({band_names.quoted(naming.counts)} only count them)" if naming.counts else ""
+
+
+def is_picture(info: descriptions.RasterInfo) -> bool:
     """Tell an 8-bit RGB image (3 bands, or 4 with transparency) from bands in DN."""
     return info.dtype == "uint8" and info.bands in (3, 4)
 
 
-def read_single_raster(path: Path, wanted: Sequence[str]) -> products.Product:
-    """Read the description of one raster file."""
-    if TRUE_COLOUR.search(path.stem):
-        raise ValueError(
-            f"{path}: is a true colour image (TCI), which is scaled otherwise than the training "
-            "images and would be misread; give the whole product, its bands B04, B03 and B02 "
-            "are read instead"
+def _check_is_no_view(path: Path, picture: bool) -> None:
+    """Refuse pictures that are known to be scaled for people."""
+    named = PICTURE.search(path.stem) if picture else TRUE_COLOUR.search(path.stem)
+    if named:
+        what = (
+            "a true colour image (TCI)" if "TCI" in named[0].upper() else f"a picture {named[0]!r}"
         )
-    if path.suffix.lower() in (".jp2", ".tif", ".tiff") and sentinel2.BAND_FILE.search(path.name):
+        raise ValueError(f"{path}: is {what}, {SCALED_OTHERWISE}")
+
+
+def _name_all(
+    path: Path,
+    info: descriptions.RasterInfo,
+    bands: Sequence[int],
+    wanted: Sequence[str],
+    order: Sequence[str] | None,
+) -> tuple[list[str], tuple[str, ...], str, tuple[str, ...]]:
+    """Return names of the image's bands, which of them are assumed, what is said, the unknown."""
+    count = len(bands)
+    if order is not None:
+        names = band_names.check_order(order, count, str(path))
+        return names, (), "the bands are taken in the order of BAND_NAMES", ()
+    naming = _naming(path, info, bands)
+    if naming.known:
+        return list(naming.bands), (), "", naming.unknown
+    if is_picture(info):
+        said = "an 8-bit RGB image, its colours are taken as they are"
+        return list(sensors.BANDS_RGB), (), said, ()
+    band_names.check_understood(naming, str(path))
+    names, said = _assumed_bands(str(path), count, wanted, naming)
+    return names, tuple(names), said, ()
+
+
+def read_single_raster(
+    path: Path, wanted: Sequence[str], order: Sequence[str] | None = None
+) -> products.Product:
+    """Read the description of one raster file.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : sequence of str
+        The bands of the model.
+    order : sequence of str, optional
+        The user's word on the bands of the file, in place of what it says itself.
+    """
+    _check_is_no_view(path, picture=False)
+    with reading.Raster(path) as raster:
+        info, mask = raster.info, _undeclared_mask(raster)
+    _check_is_no_view(path, is_picture(info))
+    if order is None and len(info.data_bands) == 1 and band_names.band_of_file(path.name):
         raise ValueError(
             f"{path}: is a single band of a product; give the product's or the bands' folder"
         )
-    info = reading.read_info(path)
-    described = _described_bands(info)
-    if _is_picture(info) and not described:
-        names, said = ["B04", "B03", "B02"], "an 8-bit RGB image, its colours are taken as they are"
-    elif described:
-        names, said = described, ""
-    else:
-        names, said = _assumed_bands(info, wanted)
+    return _product_of(path, info, mask, wanted, order)
+
+
+def read_tiles(
+    folder: Path, files: Sequence[str], wanted: Sequence[str], order: Sequence[str] | None
+) -> products.Product:
+    """Read files of one grid, as an export is cut into, as one raster.
+
+    Raises
+    ------
+    ValueError
+        If they do not lie on one grid, or have other bands.
+    """
+    infos = [reading.read_info(folder / file) for file in files]
+    with reading.Raster(folder / files[0]) as raster:
+        mask = _undeclared_mask(raster)
+    for info, file in zip(infos, files, strict=True):
+        if difference := _other_grid(infos[0], info):
+            raise ValueError(
+                f"{folder}: holds {len(files)} images that are no tiles of one grid: {file} has "
+                f"{difference} than {files[0]}; name one of them"
+            )
+    if len({info.geotransform for info in infos}) < len(infos):
+        raise ValueError(f"{folder}: holds {len(files)} images of the same place; name one of them")
+    paths = tuple(str(folder / file) for file in files)
+    found = _product_of(folder, infos[0], mask, wanted, order)
+    said = f"{len(files)} tiles of one grid are read as one scene"
+    return dataclasses.replace(
+        found,
+        name=folder.resolve().name,
+        tiles=paths,
+        messages=(said, *found.messages),
+    )
+
+
+def _other_grid(one: descriptions.RasterInfo, other: descriptions.RasterInfo) -> str:
+    """Say in what an image is not on the grid of another one, "" where it is."""
+    if (one.bands, one.dtype) != (other.bands, other.dtype):
+        return "other bands"
+    if one.band_names != other.band_names:
+        return "other names of bands"
+    if one.geotransform is None or other.geotransform is None:
+        return "no georeference, or another"
+    if one.crs != other.crs:
+        return "another reference system"
+    width, height = one.geotransform[1], one.geotransform[5]
+    if (
+        abs(other.geotransform[1] / width - 1) > 1e-6
+        or abs(other.geotransform[5] / height - 1) > 1e-6
+    ):
+        return "pixels of another size"
+    shifts = (
+        (other.geotransform[0] - one.geotransform[0]) / width,
+        (other.geotransform[3] - one.geotransform[3]) / height,
+    )
+    off = max(abs(shift - round(shift)) for shift in shifts)
+    return "pixels that lie between those" if off > 0.01 else ""
+
+
+def _product_of(
+    path: Path,
+    info: descriptions.RasterInfo,
+    mask: int | None,
+    wanted: Sequence[str],
+    order: Sequence[str] | None,
+) -> products.Product:
+    """Put together what is known of a raster."""
+    bands = [band for band in info.data_bands if band != mask]
+    names, assumed, said, unknown = _name_all(path, info, bands, wanted, order)
     named = sentinel2.read_name(path.name)
     offsets, said_offset = sentinel2.offsets_by_name(path.name)
-    picture = _is_picture(info)
+    picture = is_picture(info)
+    numbered = zip(names, bands, strict=True)
     return products.Product(
         path=str(path),
         name=path.stem,
@@ -118,9 +289,13 @@ def read_single_raster(path: Path, wanted: Sequence[str]) -> products.Product:
         baseline=named.baseline,
         sensing_time=named.sensing_time,
         tile=named.tile,
-        bands={name: products.BandFile(str(path), i) for i, name in enumerate(names) if name},
+        bands={name: products.BandFile(str(path), band) for name, band in numbered if name},
         offsets={} if picture else offsets,
         picture=picture,
         radiometry="" if picture else said_offset,
         messages=(said,) if said else (),
+        doubt="" if picture else sentinel2.doubt_by_name(path.name),
+        order=assumed,
+        mask_band=mask,
+        unknown=unknown,
     )

@@ -7,28 +7,33 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import sensors
-from landuse.scenes import band_files, product_files, products, sentinel2
+from landuse import band_names, sensors
+from landuse.scenes import band_files, other_containers, product_files, products, sentinel2
 
 WHAT_IS_READ = (
     "expected an L1C or L2A product (.SAFE folder, .SAFE.zip or its MTD_*.xml), a folder of "
-    "files named *_B02.tif or *_B02.jp2, or a multi-band GeoTIFF"
+    "files named *_B02.tif or *_B02.jp2, a multi-band GeoTIFF, or a folder of its tiles"
 )
 
 
 def find_product(
-    path: str | Path, band_names: Sequence[str] = sensors.BANDS_MS, granule: str | None = None
+    path: str | Path,
+    wanted: Sequence[str] = sensors.BANDS_MS,
+    granule: str | None = None,
+    order: Sequence[str] | None = None,
 ) -> products.Product:
     """Find out what lies at a path.
 
     Parameters
     ----------
     path : str or Path
-    band_names : sequence of str
+    wanted : sequence of str
         The bands that are wanted; they name the bands of a raster that says no names, where
         the count fits.
     granule : str, optional
         Tile ("32TPP") or name of the granule, for products of several.
+    order : sequence of str, optional
+        The bands of a raster in the order of the file, in place of what it says.
 
     Returns
     -------
@@ -44,34 +49,53 @@ def find_product(
     location = Path(path)
     if not location.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
+    if location.name.lower() == "manifest.safe":
+        location = location.parent
     if location.is_dir():
-        return _find_in_folder(location, granule)
+        return _find_in_folder(location, granule, wanted, order)
+    other_containers.check_file(location)
     if location.suffix.lower() == ".zip":
         return sentinel2.read_safe(product_files.zip_tree(location), str(path), granule)
     if location.suffix.lower() == ".xml":
         return _find_by_xml(location, granule)
-    return band_files.read_single_raster(location, band_names)
+    return band_files.read_single_raster(location, wanted, order)
 
 
-def _find_in_folder(folder: Path, granule: str | None) -> products.Product:
-    """Tell a product's folder from a folder of bands."""
+def _find_in_folder(
+    folder: Path, granule: str | None, wanted: Sequence[str], order: Sequence[str] | None
+) -> products.Product:
+    """Tell a product's folder from a folder of bands, and from one of tiles."""
     around = _product_around(folder)
     if around is not None:
         return sentinel2.read_safe(
             product_files.folder_tree(around[0]), str(folder), granule or around[1]
         )
-    names = [item.name for item in folder.iterdir()]
+    names = [item.name for item in folder.iterdir() if not product_files.is_litter(item.name)]
     is_safe = folder.suffix.upper() == ".SAFE" or "GRANULE" in names
     if is_safe or any(product_files.PRODUCT_XML.match(name) for name in names):
         return sentinel2.read_safe(product_files.folder_tree(folder), str(folder), granule)
-    if any(sentinel2.BAND_FILE.search(name) for name in names):
-        return band_files.read_band_folder(folder, names)
+    images = band_files.image_files(folder)
+    bands, others = band_names.read_file_names(images)
+    if bands:
+        return band_files.read_band_folder(folder, bands, others)
     inner = sorted(name for name in names if name.upper().endswith(".SAFE"))
     if len(inner) == 1:
-        return _find_in_folder(folder / inner[0], granule)
+        return _find_in_folder(folder / inner[0], granule, wanted, order)
     if inner:
         raise ValueError(f"{folder}: holds {len(inner)} products, name one: {', '.join(inner)}")
-    raise ValueError(f"{folder}: is no Sentinel-2 product: {WHAT_IS_READ}")
+    other_containers.check_folder(folder)
+    if len(images) > 1:
+        return band_files.read_tiles(folder, images, wanted, order)
+    if images:
+        raise ValueError(
+            f"{folder}: holds one image, {images[0]}, whose name tells no band: give the image "
+            "itself if it holds all bands"
+        )
+    raise ValueError(f"{folder}: is no Sentinel-2 product: {WHAT_IS_READ}{_seen(names)}")
+
+
+def _seen(names: Sequence[str]) -> str:
+    return f"; it holds {band_names.quoted(sorted(names))}" if names else "; it is empty"
 
 
 def _product_around(folder: Path) -> tuple[Path, str] | None:

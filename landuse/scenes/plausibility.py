@@ -9,6 +9,7 @@ import numpy as np
 from landuse.scenes import scene_reader
 
 # of the check against the training data, in DN
+FULL_RANGE = 6.5535  # reflectance 1 is 65535 in place of 10000
 OFFSET = 1000  # what products from baseline 04.00 on hold too much
 NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie too high
 LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
@@ -20,6 +21,8 @@ CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there ar
 VEGETATION = 1.5  # there, near infrared is so many times brighter than B04 and B12 at least
 ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B12
 USUALLY = 0.6  # share of pixels in which a band that is darker than another one should be brighter
+MANY_OUTSIDE = 0.05  # share of the pixels of a picture outside of what 99.9 % of training are in
+LEAST_ALIKE = 0.3  # correlation of red, green and blue; of land it is above 0.7, of noise 0
 VISIBLE = ("B01", "B02", "B03", "B04")
 AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
 
@@ -66,7 +69,7 @@ def _misfit(
 
 def find_band_order(
     levels: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
-) -> str | None:
+) -> tuple[str, dict[str, str]] | None:
     """Find out whether another order of the bands fits the training data clearly better.
 
     Every land cover is unlike the average in all its bands together, and a wrong order is
@@ -82,19 +85,20 @@ def find_band_order(
 
     Returns
     -------
-    str or None
-        The order the bands seem to be in.
+    (str, dict) or None
+        The order the bands seem to be in, and by name the band that it holds.
     """
+    held = _known_orders(band_names)
     found = {
-        cause: _misfit(levels, trained, band_names, held) + CLEARLY_BETTER
-        for cause, held in _known_orders(band_names).items()
+        cause: _misfit(levels, trained, band_names, held[cause]) + CLEARLY_BETTER for cause in held
     }
     for pair in itertools.combinations(band_names, 2):
-        held = dict(zip(pair, pair[::-1], strict=True))
-        found[_exchanged(*pair)] = _misfit(levels, trained, band_names, held) + CLEARLY_BETTER_PAIR
+        cause = _exchanged(*pair)
+        held[cause] = dict(zip(pair, pair[::-1], strict=True))
+        found[cause] = _misfit(levels, trained, band_names, held[cause]) + CLEARLY_BETTER_PAIR
     best = min(found, key=lambda cause: found[cause], default=None)
     usual = _misfit(levels, trained, band_names, {})
-    return best if best is not None and found[best] < usual else None
+    return (best, held[best]) if best is not None and found[best] < usual else None
 
 
 def _exchanged(one: str, other: str) -> str:
@@ -103,7 +107,7 @@ def _exchanged(one: str, other: str) -> str:
 
 def find_exchanged_infrared(
     dn: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
-) -> str | None:
+) -> tuple[str, dict[str, str]] | None:
     """Find out whether B12 was exchanged with B11 or B04, of which it has about the range.
 
     Ranges cannot tell these, but pixels can. B11 is brighter than B12 nearly everywhere, and over
@@ -119,12 +123,12 @@ def find_exchanged_infrared(
 
     Returns
     -------
-    str or None
-        The order the bands seem to be in.
+    (str, dict) or None
+        As `find_band_order`.
     """
     of = {band: dn[:, number] for number, band in enumerate(band_names)}
     if {"B11", "B12"} <= set(of) and (of["B11"] < of["B12"]).mean() > USUALLY:
-        return _exchanged("B11", "B12")
+        return _exchanged("B11", "B12"), {"B11": "B12", "B12": "B11"}
     near = next((of[band] for band in ("B8A", "B08") if band in of), None)
     if near is None or not {"B04", "B12"} <= set(of):
         return None
@@ -133,13 +137,27 @@ def find_exchanged_infrared(
         return None
     levels, held = np.percentile(dn, (1, 50, 99), axis=0), {"B04": "B12", "B12": "B04"}
     better = _misfit(levels, trained, band_names, held) < _misfit(levels, trained, band_names, {})
-    return _exchanged("B04", "B12") if better else None
+    return (_exchanged("B04", "B12"), held) if better else None
+
+
+def _is_of_full_range(levels: np.ndarray, trained: np.ndarray) -> bool:
+    """Tell whether values look like the training data's, stretched to all of 16 bits."""
+    stretched = levels[:2] / np.maximum(trained[:2], 1)
+    closer = np.abs(_features(levels / FULL_RANGE) - _features(trained)).sum()
+    return bool(
+        (stretched > 2.5).all() and closer < np.abs(_features(levels) - _features(trained)).sum()
+    )
 
 
 def _explain_scale(
-    dn: np.ndarray, raised: np.ndarray, band_names: Sequence[str], level: str | None
+    dn: np.ndarray,
+    levels: np.ndarray,
+    trained: np.ndarray,
+    band_names: Sequence[str],
+    level: str | None,
 ) -> str | None:
     """Return what is wrong with the values of all bands alike, None if nothing."""
+    raised = levels[0] - trained[0]
     largest = np.percentile(dn, 99.9, axis=0)
     visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
     at_floor = (dn <= 1).mean(axis=0)
@@ -148,18 +166,23 @@ def _explain_scale(
     if (largest <= SMALLEST_RGB8).all():
         return (
             f"nearly all values are at most {largest.max():.0f}, expected thousands: reflectance "
-            "as 0..1 floats? Multiply it by 10000 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
+            "as 0..1? Set REFLECTANCE_SCALE = 1 (or RADIOMETRIC_OFFSET was subtracted wrongly)"
         )
     if (largest <= LARGEST_8_BIT).all() and floor < MOST_AT_FLOOR:
         return (
             f"no band exceeds {largest.max():.0f}, expected thousands: 8-bit values in place of "
-            "16-bit DN? Give the product itself"
+            "16-bit DN? Give the product itself; or percent? Set REFLECTANCE_SCALE = 100"
         )
     # The air itself is brighter, so that one band tells; at the ground, dark water may reach 0.
     if level != "L2A" and darkest is not None and floor > MANY_AT_FLOOR:
         return (
             f"{100 * floor:.0f} % of the pixels of {band_names[darkest]} are at the "
             "lowest value: was a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
+        )
+    if _is_of_full_range(levels, trained):
+        return (
+            f"all bands are {FULL_RANGE:g} times as bright as the training data: reflectance 1 as "
+            f"65535 in place of 10000? Set REFLECTANCE_SCALE = 65535"
         )
     if NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
         return (
@@ -211,6 +234,7 @@ def check_sample(
     units: str,
     statistics: dict[str, Any],
     level: str | None = None,
+    assumed_order: Sequence[str] = (),
 ) -> list[str]:
     """Compare pixels of a scene with the statistics of a model's training data.
 
@@ -222,11 +246,18 @@ def check_sample(
     statistics : dict
         With the percentiles 0.1, 1, 50, 99 and 99.9 of each of its "band_names".
     level : {"L1C", "L2A"}, optional
+    assumed_order : sequence of str
+        Names that the bands of a file without names were given.
 
     Returns
     -------
     list of str
         A warning for each thing that looks wrong, with band, amount and the likely cause.
+
+    Raises
+    ------
+    ValueError
+        If the bands were given names, and seem to lie in another order.
     """
     if len(sample) == 0:
         return ["no valid pixel was met in a sample of the scene"]
@@ -236,8 +267,7 @@ def check_sample(
     dn = _to_dn(sample, units)
     levels = np.percentile(dn, (1, 50, 99), axis=0)
     trained = np.stack([known["1"], known["50"], known["99"]])
-    raised = levels[0] - trained[0]
-    scale = _explain_scale(dn, raised, band_names, level)
+    scale = _explain_scale(dn, levels, trained, band_names, level)
     if scale is None:
         shift = 0
     elif "not subtracted" in scale:
@@ -248,8 +278,14 @@ def check_sample(
         dn - shift, trained, band_names
     )
     warnings = [scale] if scale else []
+    if order and assumed_order:
+        right = (order[1].get(band, band) for band in assumed_order)
+        raise ValueError(
+            f"the bands have no names, were taken as {' '.join(assumed_order)}, and seem to lie "
+            f"{order[0]}: set BAND_NAMES to their order, perhaps {' '.join(right)}"
+        )
     if order:
-        warnings.append(f"the bands seem to lie {order}: name the bands of the file (B02, ...)")
+        warnings.append(f"the bands seem to lie {order[0]}: name the bands of the file (B02, ...)")
     return warnings or _outside(levels, known["0.1"], known["99.9"], band_names)
 
 
@@ -268,9 +304,21 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
         Warnings, none for a scene that looks as it should.
     """
     trained = record.get("processing_level")
-    warnings = check_sample(
-        scene.sample(), scene.band_names, scene.units, record["statistics"], scene.level
-    )
+    sample = scene.sample()
+    _check_has_content(sample, scene)
+    try:
+        warnings = check_sample(
+            sample,
+            scene.band_names,
+            scene.units,
+            record["statistics"],
+            scene.level,
+            scene.assumed_order,
+        )
+    except ValueError as error:
+        raise ValueError(f"{scene.name}: {error}") from error
+    if scene.is_picture:
+        warnings = [*_doubts_of_picture(sample, scene.band_names, record["statistics"]), *warnings]
     if trained and scene.level and trained != scene.level:
         warnings.append(
             f"the scene is {scene.level} and the model was trained on {trained}: reflectance at "
@@ -278,3 +326,43 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
             f"the visible; expect wrong labels, or give the {trained} product"
         )
     return warnings
+
+
+def _check_has_content(sample: np.ndarray, scene: scene_reader.Scene) -> None:
+    """Refuse a scene whose pixels all became the least or the largest value there is."""
+    limits = (1, np.iinfo(sample.dtype).max)
+    if len(sample) and any((sample == limit).all() for limit in limits):
+        raise ValueError(
+            f"{scene.name}: all pixels have become {sample[0, 0]}, the "
+            f"{'lowest' if sample[0, 0] == 1 else 'highest'} value there is: set REFLECTANCE_SCALE "
+            "to the number that means reflectance 1 in the file, or check RADIOMETRIC_OFFSET"
+        )
+
+
+def _doubts_of_picture(
+    sample: np.ndarray, band_names: Sequence[str], statistics: dict[str, Any]
+) -> list[str]:
+    """Say what speaks against an 8-bit RGB image, whose scaling nobody knows."""
+    doubts = [
+        "an 8-bit RGB image is right only if its colours were scaled as those of the training "
+        "images (gdal_translate -ot Byte -scale 0 2750 1 255); pictures of browsers and viewers "
+        "are scaled otherwise and misread: give the product itself"
+    ]
+    if len(sample) < 2 or "percentiles" not in statistics:
+        return doubts
+    alike = np.corrcoef(sample.astype(np.float64), rowvar=False)
+    if np.nan_to_num(alike, nan=1.0).min() < LEAST_ALIKE:
+        doubts.append("its colours do not go together as those of land seen from above do")
+    low, high = (_known_levels(statistics, band_names, "rgb8")[end] for end in ("0.1", "99.9"))
+    dn = _to_dn(sample, "rgb8")
+    for band, values, least, most in zip(band_names, dn.T, low, high, strict=True):
+        for share, side in (
+            ((values < least).mean(), "darker"),
+            ((values > most).mean(), "brighter"),
+        ):
+            if share > MANY_OUTSIDE:
+                doubts.append(
+                    f"{band}: {100 * share:.0f} % of the pixels are {side} than 99.9 % of those of "
+                    "the training data"
+                )
+    return doubts

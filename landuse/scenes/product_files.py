@@ -47,10 +47,15 @@ class Tree:
         return re.sub(r"(\.SAFE)?(\.zip)?$", "", name, flags=re.IGNORECASE)
 
 
+def is_litter(name: str) -> bool:
+    """Tell what macOS and others put beside every file ("._x.jp2", "__MACOSX") from files."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
 def folder_tree(root: Path) -> Tree:
     """List the files of a folder."""
     names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
-    return Tree(root, tuple(sorted(names)))
+    return Tree(root, tuple(sorted(name for name in names if not is_litter(name))))
 
 
 def zip_tree(path: Path) -> Tree:
@@ -58,6 +63,7 @@ def zip_tree(path: Path) -> Tree:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [item.filename for item in archive.infolist() if not item.is_dir()]
+        members = [name for name in members if not is_litter(name)]
     except (zipfile.BadZipFile, ValueError) as error:
         raise OSError(f"{path}: is no complete zip ({error}): copy or download it again") from error
     roots = {

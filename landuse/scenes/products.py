@@ -58,6 +58,17 @@ class Product:
         Where the offsets come from, for the user to read; "" where there is nothing to say.
     messages : tuple of str
         What else was assumed, for the user to read.
+    doubt : {"", "baseline", "date"}
+        Whether the offsets are in doubt: files that somebody has handled, whose name tells of
+        a baseline with an offset, or of a time since which products have one.
+    order : tuple of str
+        Names that the bands of a raster without names were given, in the order of the file.
+    mask_band : int or None
+        Band of a raster, from 0, that is 0 where the others are not valid.
+    unknown : tuple of str
+        Descriptions or files that may be bands, and were not understood.
+    tiles : tuple of str
+        Files of one grid that are read as one raster, which `bands` call by the folder.
     """
 
     path: str
@@ -75,3 +86,8 @@ class Product:
     picture: bool = False
     radiometry: str = ""
     messages: tuple[str, ...] = ()
+    doubt: str = ""
+    order: tuple[str, ...] = ()
+    mask_band: int | None = None
+    unknown: tuple[str, ...] = ()
+    tiles: tuple[str, ...] = ()

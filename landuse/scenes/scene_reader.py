@@ -12,18 +12,19 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from landuse import sensors
-from landuse.rasters import geotransforms, reading, reference_systems
+from landuse.rasters import descriptions, geotransforms, ground, reading, reference_systems
 from landuse.scenes import cloud_masks, products
 
 Read = Callable[[int, int, int, int], tuple[np.ndarray, np.ndarray]]
 
 PIXEL_SIZE = 10.0  # metres; products are read on the grid of their 10 m bands
 LARGEST_DN = 65535
+NEARLY = 0.2  # share by which pixels may be larger or smaller without a word
 NOT_GEOREFERENCED: geotransforms.Geotransform = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 
@@ -49,16 +50,55 @@ def to_training_dn(dn: np.ndarray, offset: float, quantification: float) -> np.n
     return np.where(dn > 0, value, 0).astype(np.uint16)
 
 
-class Band:
-    """One band's file on the scene's grid, and a table of what its DN become."""
+class Placement(NamedTuple):
+    """Where the pixels of the scene's grid lie in those of a band.
 
-    def __init__(self, name: str, raster: reading.Raster, index: int, ratio: int) -> None:
+    The left edge of the grid's pixel j lies at `column + j * column_step` pixels of the band, its
+    upper edge at the same of rows.
+    """
+
+    row: float
+    row_step: float
+    column: float
+    column_step: float
+
+
+class Band:
+    """One band's file on the scene's grid, and a table of what its DN become.
+
+    With a placement the band is aligned by it; without, it lies on the grid `ratio` times
+    coarser. `units` (scale, offset) bring the numbers of the file to DN.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        raster: reading.Raster,
+        index: int,
+        ratio: int,
+        placement: Placement | None = None,
+    ) -> None:
         self.name, self.raster, self.index, self.ratio = name, raster, index, ratio
+        self.placement, self.units = placement, reading.SAME_UNITS
         self.table: np.ndarray = np.arange(LARGEST_DN + 1).astype(np.uint16)
 
     def read(self, window: reading.Window) -> np.ndarray:
         """Read a window (row, column, rows, columns) of the scene's grid."""
-        return self.table[self.raster.read_upsampled(self.index, *window, self.ratio)]
+        if self.placement is None:
+            dn = self.raster.read_upsampled(self.index, *window, self.ratio, self.units)
+        else:
+            row, column, rows, columns = window
+            place = self.placement
+            at_rows = place.row + (row + np.arange(rows) + 0.5) * place.row_step
+            at_columns = place.column + (column + np.arange(columns) + 0.5) * place.column_step
+            dn = self.raster.read_at(self.index, at_rows, at_columns, self.units)
+        return self.table[dn]
+
+
+def pixel_area(info: descriptions.RasterInfo) -> float:
+    """Return the area of a pixel in units of the map."""
+    _, width, _, _, _, height = info.geotransform or NOT_GEOREFERENCED
+    return abs(width * height)
 
 
 def _on_disk(name: str) -> Path:
@@ -67,23 +107,29 @@ def _on_disk(name: str) -> Path:
     return Path(member[1] if member else name)
 
 
-def _ground_messages(geotransform: Sequence[float], crs: str) -> list[str]:
+def _ground_messages(size: ground.Ground | None, crs: str, path: str) -> list[str]:
     """Say where the pixels are not the 10 m on the ground that models are trained on."""
     if not crs:
         return ["no georeference: the map has none either"]
-    unit = reference_systems.metres_per_unit(crs)
-    if unit is None:
+    if size is None:
         return [
-            "not in a projection in metres: pixels may not be 10 m wide, and areas are given in "
-            "pixels and percent only"
+            "its reference system does not say where on Earth it is: pixels may not be 10 m wide, "
+            "and areas are given in pixels and percent only"
         ]
-    messages, width = [], geotransform[1] * unit
-    if abs(width / PIXEL_SIZE - 1) > 0.2:
+    messages = []
+    if any(abs(side / PIXEL_SIZE - 1) > NEARLY for side in (size.width, size.height)):
+        square = abs(size.width / size.height - 1) <= 0.02
+        sides = f"{size.width:.3g} m" if square else f"{size.width:.3g} m by {size.height:.3g} m"
         messages.append(
-            f"the pixels are {width:g} m wide, patches of Sentinel-2 have {PIXEL_SIZE:g} m"
+            f"the pixels measure {sides} on the ground, those of the training images "
+            f"{PIXEL_SIZE:g} m, so that windows see another piece of land than these did; "
+            f"{ground.warp_command(path, size, PIXEL_SIZE)} makes them alike"
         )
-    if not reference_systems.in_metres(crs):
-        messages.append("map units are not metres: areas are given in pixels and percent only")
+    if not size.is_true_to_scale:
+        messages.append(
+            "areas are measured on the ground, at the centre of the scene: the units of the map "
+            f"({reference_systems.crs_name(crs)}) are no metres there"
+        )
     return messages
 
 
@@ -105,12 +151,20 @@ class Scene:
     level, sensing_time : str or None
     product : dict
         What the product says of itself, for the metadata of a map.
+    ground : Ground or None
+        What a pixel and a unit of the map measure on the ground.
+    is_picture : bool
+        Whether it is an 8-bit RGB image.
+    assumed_order : tuple of str
+        Names that the bands of a raster without names were given, in the order of the file.
     messages : tuple of str
         What was assumed, for the user to read.
     """
 
     def __init__(self, found: products.Product, bands: Sequence[Band], units: str) -> None:
         finest = min(bands, key=lambda band: band.ratio)
+        if finest.placement is not None:
+            finest = min(bands, key=lambda band: pixel_area(band.raster.info))
         info, ratio = finest.raster.info, finest.ratio
         left, width, _, top, _, height = info.geotransform or NOT_GEOREFERENCED
         self.name = found.name
@@ -128,8 +182,13 @@ class Scene:
             "sensing_time": found.sensing_time,
             "tile": found.tile,
         }
-        self.messages = (*found.messages, *_ground_messages(self.geotransform, self.crs))
-        self._bands, self._picture = tuple(bands), found.picture
+        self.ground = ground.measure(self.geotransform, self.crs, (self.rows, self.columns))
+        if info.geotransform is None:
+            self.ground = None
+        file = "FILE" if found.kind == "folder" else found.path
+        self.messages = (*found.messages, *_ground_messages(self.ground, self.crs, file))
+        self.is_picture, self.assumed_order = found.picture, found.order
+        self._bands = tuple(bands)
         self._clouds: cloud_masks.Clouds | None = None
         self._lock = threading.Lock()
 
@@ -194,7 +253,7 @@ class Scene:
             for number, band in enumerate(self._bands):
                 pixels[..., number] = band.read(window)
             clouds = self._clouds.read(window) if self._clouds is not None else False
-        has_data = (pixels > 0).any(axis=2) if self._picture else pixels.all(axis=2)
+        has_data = (pixels > 0).any(axis=2) if self.is_picture else pixels.all(axis=2)
         return pixels, has_data & ~np.asarray(clouds)
 
     def sample(self, count: int = 20_000, seed: int = 0) -> np.ndarray:

@@ -23,6 +23,13 @@ COMPACT_NAME = re.compile(
     r"S2[A-Z]_MSIL(?P<level>1C|2A)_(?P<time>\d{8}T\d{6})_N(?P<baseline>\d{4})_R\d{3}"
     r"_T(?P<tile>\d\d[A-Z]{3})"
 )
+# as Microsoft's Planetary Computer names products
+NAME_WITHOUT_BASELINE = re.compile(
+    r"S2[A-Z]_MSIL(?P<level>1C|2A)_(?P<time>\d{8}T\d{6})_R\d{3}_T(?P<tile>\d\d[A-Z]{3})"
+)
+LEVEL = re.compile(r"(?<![0-9A-Za-z])L(?P<level>1C|2A)(?![0-9A-Za-z])")
+OWN_BASELINE = "9999"  # of products that a user's own processor made
+FIRST_WITH_OFFSET = "20220125"
 OLD_NAME = re.compile(r"S2[A-Z]_\w{4}_PRD_MSIL(?P<level>1C|2A)_.*_V(?P<time>\d{8}T\d{6})")
 TILE = re.compile(r"(?:^|_)T(\d\d[A-Z]{3})(?:_|$)")
 BAND_FILE = re.compile(
@@ -93,11 +100,26 @@ def _read_offsets(root: Element, name: str) -> dict[str, float]:
 def offsets_by_name(name: str) -> tuple[dict[str, float], str]:
     """Return the offsets that a product of that name has, and the sentence that says so."""
     match = COMPACT_NAME.search(name)
-    if match is None:
+    if match is None or match["baseline"] == OWN_BASELINE:
         return {}, ""
     offset = OFFSET_FROM_BASELINE_04 if int(match["baseline"]) >= 400 else 0
     said = f"no metadata: radiometric offset {offset} by the baseline in its name"
     return dict.fromkeys(BANDS_BY_ID, float(offset)), said
+
+
+def doubt_by_name(name: str) -> str:
+    """Return why files of that name, without metadata, may hold an offset of 1000.
+
+    Returns
+    -------
+    {"", "baseline", "date"}
+        "date" for names that leave out the baseline, or give one of the user's own making.
+    """
+    match = COMPACT_NAME.search(name)
+    if match is not None and match["baseline"] != OWN_BASELINE:
+        return "baseline" if int(match["baseline"]) >= 400 else ""
+    match = match or NAME_WITHOUT_BASELINE.search(name)
+    return "date" if match is not None and match["time"] >= FIRST_WITH_OFFSET else ""
 
 
 def _choose_granule(tree: product_files.Tree, granule: str | None, path: str) -> tuple[str, bool]:
@@ -225,8 +247,14 @@ def read_name(name: str) -> NameParts:
             _iso_time(match["time"]),
             match["tile"],
         )
+    match = NAME_WITHOUT_BASELINE.search(name)
+    if match:
+        return NameParts(f"L{match['level']}", None, _iso_time(match["time"]), match["tile"])
     match = OLD_NAME.search(name)
-    return NameParts(f"L{match['level']}", None, _iso_time(match["time"])) if match else NameParts()
+    if match:
+        return NameParts(f"L{match['level']}", None, _iso_time(match["time"]))
+    match = LEVEL.search(name)
+    return NameParts(f"L{match['level']}" if match else None, tile=tile_of(name))
 
 
 def _iso_time(text: str) -> str:
@@ -263,4 +291,5 @@ def read_safe(tree: product_files.Tree, path: str, granule: str | None) -> produ
         quantification=quantification,
         cloud_mask=_find_cloud_mask(tree, folder),
         radiometry=said,
+        doubt="" if root is not None else doubt_by_name(tree.title),
     )
