@@ -88,10 +88,10 @@ class ShiftedPooling(layers.Layer):
     def call(self, maps: Any) -> Any:
         """Pool along rows, then along columns."""
         reach = (self.size - 1) * self.distance
-        rows, columns = ops.shape(maps)[1] - reach, ops.shape(maps)[2] - reach
-        shifts = range(0, reach + 1, self.distance)
-        maps = self._combine([maps[:, shift : shift + rows] for shift in shifts])
-        return self._combine([maps[:, :, shift : shift + columns] for shift in shifts])
+        # Ends counted from the end hold for maps of any size, which exported networks need.
+        pairs = [(shift, shift - reach or None) for shift in range(0, reach + 1, self.distance)]
+        maps = self._combine([maps[:, first:end] for first, end in pairs])
+        return self._combine([maps[:, :, first:end] for first, end in pairs])
 
     def _combine(self, shifted: list[Any]) -> Any:
         total = shifted[0]

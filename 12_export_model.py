@@ -1,0 +1,91 @@
+"""Step 12: export a trained model for other programs, and check that it says the same there.
+
+The file takes raw pixel values, as the model does: normalisation is inside. In the format's own
+metadata it says its classes, bands, units, patch size and licence. It is run at once in its own
+runtime, on patches, and compared with Keras; when it says something else, nothing is written.
+
+Reads    PATH_TO_MODEL: a model.keras that a training step wrote
+         PATH_TO_PATCHES: a folder with a folder of patches for each class; half of them calibrate
+         int8, on the other half the export is compared (by default the validation part of the
+         split that the model was trained on)
+Writes   PATH_TO_EXPORT (by default beside the model), by FORMAT:
+         onnx         .onnx       onnxruntime, and all that reads ONNX
+         litert       .tflite     telephones and small boards
+         openvino     .xml, .bin  processors and graphics of Intel
+         saved_model  a folder    TensorFlow Serving
+Run      python 12_export_model.py --path-to-model runs/my_run/model.keras --format onnx
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from landuse import command_line, files
+from landuse.networks import model_files
+
+# Paths
+PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
+PATH_TO_PATCHES: str | None = None  # folder of class folders; None: validation part of its split
+PATH_TO_EXPORT: str | None = None  # None: beside the model, named after it
+
+# What is made
+FORMAT: Literal["onnx", "litert", "openvino", "saved_model"] = "onnx"
+PRECISION: Literal["float32", "float16", "int8"] = "float32"  # float16: half the size; int8: 1/4
+BATCH: int | None = None  # patches of each call; None: as many as one likes
+DENSE_STRIDE: int | None = None  # 8, 16, 32: of whole images, the class each so many px
+IMAGE_SIZE: int | None = None  # px, rows and columns of these; None: as large as one likes
+LICENCE: str | None = None  # of the model, "MIT" say; it is written into the file
+
+# When it fails
+PATCHES = 256  # to calibrate and compare on
+LARGEST_DIFFERENCE: float | None = None  # of a probability; None: 0.001, float16 0.02, int8 any
+MOST_OTHER_LABELS = 0.02  # share of the patches that may get another label
+
+
+def main() -> None:
+    """Export the model, and compare the export with Keras."""
+    from landuse.exporting import exports, facts, trial_patches
+    from landuse.exporting.file_formats import Export
+
+    # Step 1: can it be made here?
+    file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
+    record = model_files.read_record(PATH_TO_MODEL)
+    path = exports.path_of(PATH_TO_EXPORT, PATH_TO_MODEL, file_format, PRECISION, DENSE_STRIDE)
+    exports.check_path(path, file_format)
+
+    # Step 2: patches, half of them to calibrate on, half to compare on
+    found = trial_patches.find(PATH_TO_PATCHES, record, PATCHES)
+    patches = trial_patches.read(found, record)
+    side = patches.shape[1] if DENSE_STRIDE is None else IMAGE_SIZE or exports.FREE_SIDE
+    calibration = trial_patches.as_images(patches[::2], side)
+    images = trial_patches.as_images(patches[1::2], side)
+
+    # Step 3: the network, and what its file will say about it
+    exports.check_backend(FORMAT)
+    model, _ = model_files.load(PATH_TO_MODEL)
+    says = facts.facts_of(
+        record,
+        sha256=files.sha256(PATH_TO_MODEL),
+        precision=PRECISION,
+        dense_stride=DENSE_STRIDE,
+        licence=LICENCE,
+    )
+    shape = exports.shape_of(len(record["band_names"]), BATCH, DENSE_STRIDE, IMAGE_SIZE)
+    export = Export(model, shape, DENSE_STRIDE, PRECISION, calibration, says)
+
+    # Step 4: write it, run it, compare it
+    print(f"{PATH_TO_MODEL} to {FORMAT}, {PRECISION}", flush=True)
+    comparison = exports.make(
+        export,
+        file_format,
+        path,
+        images,
+        Path(PATH_TO_MODEL),
+        LARGEST_DIFFERENCE,
+        MOST_OTHER_LABELS,
+    )
+    print(*comparison.lines(file_format.runtime), sep="\n")
+    print(f"export: {path}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, globals())

@@ -1,0 +1,168 @@
+"""One export: checked before work, made, run at once beside Keras, and kept if it says the same."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from landuse import choices, devices, files, optional_packages, sensors
+from landuse.exporting import comparisons, saved_models, whole_folders
+from landuse.exporting.file_formats import Export, FileFormat, Shape
+from landuse.exporting.formats import FORMATS
+
+if TYPE_CHECKING:
+    import keras
+
+DENSE_STRIDES = (8, 16, 32)
+FREE_SIDE = 192  # px, at which a dense form for images of any size is converted and compared
+
+
+def check_settings(
+    name: str,
+    precision: str,
+    batch: int | None,
+    dense_stride: int | None,
+    image_size: int | None,
+) -> FileFormat:
+    """Look up a format, and check that it can be made as it is wanted, and here.
+
+    Raises
+    ------
+    ValueError
+        Naming the constant that is wrong, or the pip line of what is not installed.
+    """
+    choices.check_option("FORMAT", name, FORMATS)
+    file_format = FORMATS[name]
+    if precision not in file_format.precisions:
+        known = " or ".join(map(repr, file_format.precisions))
+        raise ValueError(f"FORMAT = {name!r} is made with PRECISION = {known}, not {precision!r}")
+    if batch is not None and batch < 1:
+        raise ValueError(f"BATCH must be 1 or more, or None for a free one, not {batch}")
+    _check_dense(file_format, dense_stride, image_size)
+    further = file_format.packages_for_int8 if precision == "int8" else {}
+    optional_packages.check_installed(f"FORMAT = {name!r}", {**file_format.packages, **further})
+    return file_format
+
+
+def check_backend(name: str) -> None:
+    """Raise a ValueError when Keras computes by something that cannot be exported from."""
+    if devices.backend() != "tensorflow":
+        raise ValueError(
+            f"FORMAT = {name!r} is made with TensorFlow, and Keras runs on {devices.backend()}: "
+            "set KERAS_BACKEND=tensorflow"
+        )
+
+
+def _check_dense(
+    file_format: FileFormat, dense_stride: int | None, image_size: int | None
+) -> None:
+    if dense_stride is None:
+        if image_size is not None:
+            raise ValueError("IMAGE_SIZE is for the dense form: give DENSE_STRIDE as well")
+        return
+    choices.check_option("DENSE_STRIDE", dense_stride, DENSE_STRIDES)
+    if image_size is None and not file_format.free_images:
+        raise ValueError(
+            f"FORMAT = {file_format.name!r} takes images of one size: give IMAGE_SIZE, 512 say"
+        )
+    if image_size is not None and (
+        image_size < sensors.PATCH_SIZE or image_size % sensors.PATCH_SIZE
+    ):
+        raise ValueError(f"IMAGE_SIZE must be a multiple of 64 px, 512 say, not {image_size}")
+
+
+def shape_of(
+    bands: int, batch: int | None, dense_stride: int | None, image_size: int | None
+) -> Shape:
+    """Give the shape of the input, None where a size is free."""
+    side = sensors.PATCH_SIZE if dense_stride is None else image_size
+    return batch, side, side, bands
+
+
+def path_of(
+    path: str | None, model: str, file_format: FileFormat, precision: str, dense_stride: int | None
+) -> Path:
+    """Give the path of the export: as the user named it, or beside the model."""
+    if path is None:
+        dense = "" if dense_stride is None else f"_dense{dense_stride}"
+        numbers = "" if precision == "float32" else f"_{precision}"
+        ending = file_format.ending or f"_{file_format.name}"
+        return Path(model).with_name(f"{Path(model).stem}{dense}{numbers}{ending}")
+    if file_format.ending and Path(path).suffix != file_format.ending:
+        raise ValueError(
+            f"PATH_TO_EXPORT must end in {file_format.ending} for FORMAT = "
+            f"{file_format.name!r}, not {Path(path).name!r}"
+        )
+    return Path(path)
+
+
+def check_path(path: Path, file_format: FileFormat) -> None:
+    """Raise an OSError, before long work, when an export cannot be written there."""
+    if file_format.ending:
+        files.check_can_write(path)
+    else:
+        whole_folders.check(path, saved_models.FACTS)
+
+
+@contextlib.contextmanager
+def _written(path: Path, file_format: FileFormat) -> Iterator[Path]:
+    if not file_format.ending:
+        with whole_folders.whole_folder(path, saved_models.FACTS) as folder:
+            yield folder
+        return
+    with files.atomic_path(path) as temporary:
+        yield temporary
+
+
+def make(
+    export: Export,
+    file_format: FileFormat,
+    path: Path,
+    images: NDArray,
+    keras_file: Path,
+    largest_difference: float | None = None,
+    most_other_labels: float = comparisons.MOST_OTHER_LABELS,
+) -> comparisons.Comparison:
+    """Write an export, run it beside Keras, and keep it if it says the same.
+
+    Parameters
+    ----------
+    export : Export
+    file_format : FileFormat
+    path : Path
+    images : ndarray of shape (N, rows, columns, bands), float32
+        To compare on, others than those it was calibrated on.
+    keras_file : Path
+        For its size.
+    largest_difference, most_other_labels : float
+        See `comparisons.check`.
+
+    Raises
+    ------
+    ValueError
+        When a layer cannot be exported, or the export says something else; nothing is written.
+    OSError
+        When it cannot be written.
+    """
+    with _written(path, file_format) as temporary:
+        file_format.write(export, temporary)
+        expected = keras_predict(export.model, images.shape, export.dense_stride)
+        found = comparisons.compare(
+            file_format.open(temporary), expected, images, batch=export.shape[0]
+        )
+        sizes = {"bytes": comparisons.size_of(temporary), "keras_bytes": keras_file.stat().st_size}
+        comparison = replace(found, **sizes)
+        comparisons.check(comparison, export.precision, largest_difference, most_other_labels)
+    return comparison
+
+
+def keras_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int | None) -> Any:
+    """Give the function that Keras computes, as step 6 does in float32."""
+    from landuse.networks import engines
+
+    return engines.make_predict(model, shape, dense_stride=dense_stride)

@@ -1,0 +1,55 @@
+"""TensorFlow SavedModels: folders for TensorFlow Serving and programs in C++, Java or Go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landuse.exporting.file_formats import Export, FileFormat, Predict
+from landuse.networks.onnx_graphs import cannot_be_exported
+
+FACTS = "assets.extra/landuse.json"  # the folder that TensorFlow leaves to others
+
+
+def write(export: Export, path: Path) -> None:
+    """Write a network as a SavedModel folder."""
+    import keras
+
+    network = export.network(export.shape)
+    signature = [keras.InputSpec(shape=export.shape, dtype="float32", name="pixels")]
+    try:
+        network.export(
+            str(path), format="tf_saved_model", input_signature=signature, verbose=False
+        )
+    except Exception as error:
+        raise cannot_be_exported(network, "a SavedModel", error) from error
+    (path / FACTS).parent.mkdir()
+    (path / FACTS).write_text(json.dumps(dict(export.facts), indent=2) + "\n", encoding="utf-8")
+
+
+def open_model(path: Path) -> Predict:
+    """Give the function that TensorFlow computes from the folder."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+
+    def predict(pixels: NDArray) -> NDArray:
+        (answer,) = serve(pixels=tf.constant(np.asarray(pixels, np.float32))).values()
+        return answer.numpy()
+
+    return predict
+
+
+SAVED_MODEL = FileFormat(
+    "saved_model",
+    "",
+    "TensorFlow",
+    {"tensorflow": "tensorflow"},
+    write,
+    open_model,
+    precisions=("float32",),
+)
