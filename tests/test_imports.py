@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Folders and modules of landuse/ from the ground up: each imports from those before it.
 LAYERS = (
     "choices",
+    "optional_packages",
     "files",
     "downloads",
     "devices",
@@ -28,6 +29,7 @@ LAYERS = (
     "training",
     "outputs",
     "mapping",
+    "exporting",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
 PACKAGE = REPOSITORY / "landuse"

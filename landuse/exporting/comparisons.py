@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting.file_formats import Predict
+from landuse.exporting import file_formats
 
 LARGEST_DIFFERENCE = {  # of a probability from that of Keras, above which an export fails
     "float32": 0.001,
     "float16": 0.02,
     "int8": None,  # there, labels count
 }
-MOST_OTHER_LABELS = 0.02  # share of the answers whose most probable class may differ
+MOST_OTHER_LABELS = {  # share of the answers whose most probable class may differ
+    "float32": 0.01,
+    "float16": 0.01,
+    "int8": 0.05,
+}
 BATCH = 32  # images per call where the batch is free
 _SECONDS = 2.0  # that each of the two is timed for, at least once over all images
 
@@ -62,7 +66,10 @@ class Comparison:
 
 
 def compare(
-    predict: Predict, keras_predict: Predict, images: NDArray, batch: int | None
+    predict: file_formats.Predict,
+    keras_predict: file_formats.Predict,
+    images: NDArray,
+    batch: int | None,
 ) -> Comparison:
     """Run both over images.
 
@@ -89,7 +96,9 @@ def compare(
         )
     difference = np.abs(answers - expected)
     if not np.isfinite(difference).all():
-        raise ValueError("the exported model gives answers that are no numbers; nothing was written")
+        raise ValueError(
+            "the exported model gives answers that are no numbers; nothing was written"
+        )
     return Comparison(
         answers=int(np.prod(answers.shape[:-1])),
         largest_difference=float(difference.max()),
@@ -101,7 +110,7 @@ def compare(
     )
 
 
-def _timed(predict: Predict, images: NDArray, size: int) -> tuple[NDArray, float]:
+def _timed(predict: file_formats.Predict, images: NDArray, size: int) -> tuple[NDArray, float]:
     """Answers to all images, and the seconds for one, in the fastest run over all."""
     predict(next(_batches(images, size))[0])  # compiles
     best, until = np.inf, time.perf_counter() + _SECONDS
@@ -126,7 +135,7 @@ def check(
     comparison: Comparison,
     precision: str,
     largest_difference: float | None = None,
-    most_other_labels: float = MOST_OTHER_LABELS,
+    most_other_labels: float | None = None,
 ) -> None:
     """Raise a ValueError when an exported file says something else than Keras.
 
@@ -135,21 +144,22 @@ def check(
     comparison : Comparison
     precision : str
     largest_difference : float, optional
-        Of a probability; by default that of the precision.
-    most_other_labels : float
+        Of a probability. Both are by default those of the precision.
+    most_other_labels : float, optional
         Share of the answers, 0 to 1.
     """
     limit = largest_difference or LARGEST_DIFFERENCE[precision]
+    most = MOST_OTHER_LABELS[precision] if most_other_labels is None else most_other_labels
     share = comparison.other_labels / comparison.answers
     if limit is not None and comparison.largest_difference > limit:
         raise ValueError(
             f"the exported model differs from Keras by {comparison.largest_difference:.3g} in a "
             f"probability, and {limit:g} is allowed (LARGEST_DIFFERENCE); nothing was written"
         )
-    if share > most_other_labels:
+    if share > most:
         raise ValueError(
             f"the exported model gives other labels than Keras to {100 * share:.1f} % of the "
-            f"patches, and {100 * most_other_labels:g} % is allowed (MOST_OTHER_LABELS); nothing "
+            f"patches, and {100 * most:g} % is allowed (MOST_OTHER_LABELS); nothing "
             f"was written"
             + (". Give PRECISION = 'float16', or more patches" if precision == "int8" else "")
         )

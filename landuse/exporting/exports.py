@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
-from landuse.exporting import comparisons, saved_models, whole_folders
-from landuse.exporting.file_formats import Export, FileFormat, Shape
-from landuse.exporting.formats import FORMATS
+from landuse.exporting import comparisons, file_formats, formats, saved_models, whole_folders
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +26,7 @@ def check_settings(
     batch: int | None,
     dense_stride: int | None,
     image_size: int | None,
-) -> FileFormat:
+) -> file_formats.FileFormat:
     """Look up a format, and check that it can be made as it is wanted, and here.
 
     Raises
@@ -36,8 +34,8 @@ def check_settings(
     ValueError
         Naming the constant that is wrong, or the pip line of what is not installed.
     """
-    choices.check_option("FORMAT", name, FORMATS)
-    file_format = FORMATS[name]
+    choices.check_option("FORMAT", name, formats.FORMATS)
+    file_format = formats.FORMATS[name]
     if precision not in file_format.precisions:
         known = " or ".join(map(repr, file_format.precisions))
         raise ValueError(f"FORMAT = {name!r} is made with PRECISION = {known}, not {precision!r}")
@@ -59,7 +57,7 @@ def check_backend(name: str) -> None:
 
 
 def _check_dense(
-    file_format: FileFormat, dense_stride: int | None, image_size: int | None
+    file_format: file_formats.FileFormat, dense_stride: int | None, image_size: int | None
 ) -> None:
     if dense_stride is None:
         if image_size is not None:
@@ -78,14 +76,18 @@ def _check_dense(
 
 def shape_of(
     bands: int, batch: int | None, dense_stride: int | None, image_size: int | None
-) -> Shape:
+) -> file_formats.Shape:
     """Give the shape of the input, None where a size is free."""
     side = sensors.PATCH_SIZE if dense_stride is None else image_size
     return batch, side, side, bands
 
 
 def path_of(
-    path: str | None, model: str, file_format: FileFormat, precision: str, dense_stride: int | None
+    path: str | None,
+    model: str,
+    file_format: file_formats.FileFormat,
+    precision: str,
+    dense_stride: int | None,
 ) -> Path:
     """Give the path of the export: as the user named it, or beside the model."""
     if path is None:
@@ -101,7 +103,7 @@ def path_of(
     return Path(path)
 
 
-def check_path(path: Path, file_format: FileFormat) -> None:
+def check_path(path: Path, file_format: file_formats.FileFormat) -> None:
     """Raise an OSError, before long work, when an export cannot be written there."""
     if file_format.ending:
         files.check_can_write(path)
@@ -110,7 +112,7 @@ def check_path(path: Path, file_format: FileFormat) -> None:
 
 
 @contextlib.contextmanager
-def _written(path: Path, file_format: FileFormat) -> Iterator[Path]:
+def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
     if not file_format.ending:
         with whole_folders.whole_folder(path, saved_models.FACTS) as folder:
             yield folder
@@ -120,26 +122,26 @@ def _written(path: Path, file_format: FileFormat) -> Iterator[Path]:
 
 
 def make(
-    export: Export,
-    file_format: FileFormat,
+    export: file_formats.Export,
+    file_format: file_formats.FileFormat,
     path: Path,
     images: NDArray,
     keras_file: Path,
     largest_difference: float | None = None,
-    most_other_labels: float = comparisons.MOST_OTHER_LABELS,
+    most_other_labels: float | None = None,
 ) -> comparisons.Comparison:
     """Write an export, run it beside Keras, and keep it if it says the same.
 
     Parameters
     ----------
-    export : Export
-    file_format : FileFormat
+    export : file_formats.Export
+    file_format : file_formats.FileFormat
     path : Path
     images : ndarray of shape (N, rows, columns, bands), float32
         To compare on, others than those it was calibrated on.
     keras_file : Path
         For its size.
-    largest_difference, most_other_labels : float
+    largest_difference, most_other_labels : float, optional
         See `comparisons.check`.
 
     Raises

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting.file_formats import Export, FileFormat, Predict
-from landuse.networks.onnx_graphs import cannot_be_exported
+from landuse.exporting import file_formats
+from landuse.networks import onnx_graphs
 
 LABELS_MEMBER, FACTS_MEMBER = "labels.txt", "landuse.json"
 
 
-def write(export: Export, path: Path) -> None:
+def write(export: file_formats.Export, path: Path) -> None:
     """Write a network as a LiteRT file, with its labels and facts appended as a zip.
 
     That is how files that belong to a model are packed with it by Google's own tools: programs
@@ -30,12 +30,12 @@ def write(export: Export, path: Path) -> None:
         try:
             content = _convert(network, export, folder)
         except Exception as error:
-            raise cannot_be_exported(network, "a LiteRT file", error) from error
+            raise onnx_graphs.cannot_be_exported(network, "a LiteRT file", error) from error
     path.write_bytes(content)
     _append_facts(export, path)
 
 
-def _append_facts(export: Export, path: Path) -> None:
+def _append_facts(export: file_formats.Export, path: Path) -> None:
     import json
 
     facts = dict(export.facts)
@@ -45,7 +45,7 @@ def _append_facts(export: Export, path: Path) -> None:
         archive.writestr(FACTS_MEMBER, json.dumps(facts, indent=2))
 
 
-def _convert(network: Any, export: Export, folder: str) -> bytes:
+def _convert(network: Any, export: file_formats.Export, folder: str) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -71,7 +71,7 @@ def _convert(network: Any, export: Export, folder: str) -> bytes:
     return _quantised(converter, export)
 
 
-def _quantised(converter: Callable[[], Any], export: Export) -> bytes:
+def _quantised(converter: Callable[[], Any], export: file_formats.Export) -> bytes:
     """Calibrate on images; the layers that see raw pixels stay in float32."""
     import tensorflow as tf
 
@@ -114,7 +114,7 @@ def _quiet() -> Iterator[None]:
             os.close(kept)
 
 
-def open_model(path: Path) -> Predict:
+def open_model(path: Path) -> file_formats.Predict:
     """Give the function that LiteRT computes from the file."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -135,7 +135,7 @@ def open_model(path: Path) -> Predict:
     return predict
 
 
-LITERT = FileFormat(
+LITERT = file_formats.FileFormat(
     "litert",
     ".tflite",
     "LiteRT",

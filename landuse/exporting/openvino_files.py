@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting.file_formats import Export, FileFormat, Predict
-from landuse.networks.onnx_graphs import cannot_be_exported
+from landuse.exporting import file_formats
+from landuse.networks import onnx_graphs
 
 PLACE = "model_info"  # where OpenVINO's own tools keep what a model says about itself
 
 
-def write(export: Export, path: Path) -> None:
+def write(export: file_formats.Export, path: Path) -> None:
     """Write a network as an OpenVINO model."""
     import openvino
 
@@ -29,7 +29,7 @@ def write(export: Export, path: Path) -> None:
     openvino.save_model(model, path, compress_to_fp16=export.precision == "float16")
 
 
-def _convert(export: Export) -> Any:
+def _convert(export: file_formats.Export) -> Any:
     import keras
     import openvino
 
@@ -40,13 +40,13 @@ def _convert(export: Export) -> Any:
         try:
             network.export(str(path), format="openvino", input_signature=signature, verbose=False)
         except Exception as error:
-            raise cannot_be_exported(network, "an OpenVINO model", error) from error
+            raise onnx_graphs.cannot_be_exported(network, "an OpenVINO model", error) from error
         # Read as bytes, so that nothing of the folder is needed afterwards.
         weights = np.fromfile(path.with_suffix(".bin"), np.uint8)
         return openvino.Core().read_model(path.read_bytes(), openvino.Tensor(weights))
 
 
-def _quantised(model: Any, export: Export) -> Any:
+def _quantised(model: Any, export: file_formats.Export) -> Any:
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
@@ -69,7 +69,7 @@ def _quantised(model: Any, export: Export) -> Any:
     )
 
 
-def open_model(path: Path) -> Predict:
+def open_model(path: Path) -> file_formats.Predict:
     """Give the function that OpenVINO computes from the file, in the precision it was made for."""
     import openvino
 
@@ -82,7 +82,7 @@ def open_model(path: Path) -> Predict:
     return predict
 
 
-OPENVINO = FileFormat(
+OPENVINO = file_formats.FileFormat(
     "openvino",
     ".xml",
     "OpenVINO",

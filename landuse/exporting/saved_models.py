@@ -8,29 +8,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting.file_formats import Export, FileFormat, Predict
-from landuse.networks.onnx_graphs import cannot_be_exported
+from landuse.exporting import file_formats
+from landuse.networks import onnx_graphs
 
 FACTS = "assets.extra/landuse.json"  # the folder that TensorFlow leaves to others
 
 
-def write(export: Export, path: Path) -> None:
+def write(export: file_formats.Export, path: Path) -> None:
     """Write a network as a SavedModel folder."""
     import keras
 
     network = export.network(export.shape)
     signature = [keras.InputSpec(shape=export.shape, dtype="float32", name="pixels")]
     try:
-        network.export(
-            str(path), format="tf_saved_model", input_signature=signature, verbose=False
-        )
+        network.export(str(path), format="tf_saved_model", input_signature=signature, verbose=False)
     except Exception as error:
-        raise cannot_be_exported(network, "a SavedModel", error) from error
+        raise onnx_graphs.cannot_be_exported(network, "a SavedModel", error) from error
     (path / FACTS).parent.mkdir()
     (path / FACTS).write_text(json.dumps(dict(export.facts), indent=2) + "\n", encoding="utf-8")
 
 
-def open_model(path: Path) -> Predict:
+def open_model(path: Path) -> file_formats.Predict:
     """Give the function that TensorFlow computes from the folder."""
     import tensorflow as tf
 
@@ -44,7 +42,7 @@ def open_model(path: Path) -> Predict:
     return predict
 
 
-SAVED_MODEL = FileFormat(
+SAVED_MODEL = file_formats.FileFormat(
     "saved_model",
     "",
     "TensorFlow",

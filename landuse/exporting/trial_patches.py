@@ -34,6 +34,8 @@ def find(folder: str | None, record: Mapping[str, Any], most: int) -> list[Path]
     ValueError
         When it has too few patches.
     """
+    if most < LEAST:
+        raise ValueError(f"PATCHES must be {LEAST} or more, not {most}")
     if folder is None:
         folder = _folder_of(record)
     images = [path for paths in class_folders.find_images(folder, 1).values() for path in paths]

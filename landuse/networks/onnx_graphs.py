@@ -19,9 +19,7 @@ OPSET = 17  # of 2022: every runtime since then knows it
 INPUT, OUTPUT = "pixels", "probabilities"
 
 
-def to_onnx(
-    network: keras.Model, free: Sequence[bool] = (True, False, False)
-) -> onnx.ModelProto:
+def to_onnx(network: keras.Model, free: Sequence[bool] = (True, False, False)) -> onnx.ModelProto:
     """Convert a network to ONNX.
 
     Parameters
@@ -57,6 +55,7 @@ def to_onnx(
                 verbose=False,
             )
             graph = onnx.load(path)
+            onnx.checker.check_model(graph)  # tf2onnx only logs what it cannot convert
         except Exception as error:
             raise cannot_be_exported(network, "ONNX", error) from error
     _rename(graph, graph.graph.output[0].name, OUTPUT)
