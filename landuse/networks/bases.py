@@ -50,18 +50,28 @@ def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras
             f"the weights of {weights} are for 3 bands, and {bands} are asked for: mix the bands "
             "to 3 first (step 04) or widen the first convolution (step 04, alternative)"
         )
+    if catalogue.network(name).build is not None:
+        raise ValueError(
+            f"there are no ImageNet weights of {name}: train it from scratch (scripts 03, 05), or "
+            "give WEIGHTS of a model.keras that was trained so"
+        )
     if weights == "imagenet":
         return _download_imagenet(name)
     return _read_official_weights(name, weights)
 
 
 def _construct(name: str, bands: int, weights: str | None) -> keras.Model:
-    constructor = getattr(keras.applications, catalogue.network(name).name)
+    known = catalogue.network(name)
+    if known.build is not None:
+        base = known.build(bands)
+        base.name = name
+        return base
+    constructor = getattr(keras.applications, name)
     options: dict[str, Any] = {"weights": weights, "input_shape": (None, None, bands)}
-    known = inspect.signature(constructor).parameters
-    if "include_preprocessing" in known and weights is None:
+    parameters = inspect.signature(constructor).parameters
+    if "include_preprocessing" in parameters and weights is None:
         options["include_preprocessing"] = False
-    if "name" in known:
+    if "name" in parameters:
         options["name"] = name
     try:
         base = constructor(include_top=False, **options)

@@ -1,10 +1,15 @@
 """What has to be known of each network; the one place to add one."""
 
+from __future__ import annotations
+
 import difflib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,15 @@ def _expected_by(name: str) -> Expected:
 
 @dataclass(frozen=True)
 class Network:
-    """What has to be known about a network of `keras.applications`.
+    """What has to be known about a network.
 
     Parameters
     ----------
     name : str
-        Name of the constructor in `keras.applications`.
+        Of its constructor in `keras.applications`, where it comes from there.
     first_block_ends : str
-        Name of the last layer of the first block, which stays frozen while fine-tuning.
+        Name of the last layer of the first block, which stays frozen while fine-tuning; "" where
+        that is not known.
     top : tuple of int
         Units of the dense layers between the pooling and the probabilities.
     learning_rate : float
@@ -66,20 +72,25 @@ class Network:
         BatchNormalization does not converge from scratch.
     expected : Expected
         What its pretrained weights expect of the pixels.
-    dense_by : str
-        How it becomes fully convolutional (`dense.dense_network`).
+    weights_file : str
+        Official weights of ImageNet without the top, below `WEIGHTS_STORE`.
+    build : callable, optional
+        Makes the network for so many bands, without its top, for images of any size; for networks
+        that `keras.applications` does not have.
     """
 
     name: str
-    first_block_ends: str
+    first_block_ends: str = ""
     top: tuple[int, ...] = ()
     learning_rate: float = 1e-3
     he_initialisation: bool = False
     expected: Expected = Expected()
-    dense_by: str = ""
+    weights_file: str = ""
+    build: Callable[[int], keras.Model] | None = None
 
 
-NETWORKS = {
+WEIGHTS_STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
+NETWORKS = {  # another one is another row
     network.name: network
     for network in (
         Network(
@@ -89,19 +100,19 @@ NETWORKS = {
             learning_rate=3e-4,
             he_initialisation=True,
             expected=UNSCALED_BGR,
-            dense_by="maximum poolings at stride 1, dilated convolutions after them",
+            weights_file="vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
         Network(
             "DenseNet201",
             first_block_ends="pool1",
             expected=IMAGENET_STANDARDISED,
-            dense_by="average poolings at stride 1, dilated convolutions after them",
+            weights_file="densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
         Network(
             "ResNet50",
             first_block_ends="pool1_pool",
             expected=UNSCALED_BGR,
-            dense_by="1x1 convolutions at stride 1 in place of 2, dilated convolutions after them",
+            weights_file="resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
     )
 }
@@ -109,13 +120,15 @@ TOO_LARGE = ("Xception", "Inception")  # they need pictures of at least 71 or 75
 
 
 def network_names() -> list[str]:
-    """Give the names of all networks of `keras.applications` that take 64x64 pixels."""
+    """Give the names of all networks that take 64x64 pixels, those of `keras.applications` too."""
+    import keras
+
     names = [
         name
         for name, thing in vars(keras.applications).items()
         if inspect.isfunction(thing) and name[0].isupper() and not name.startswith(TOO_LARGE)
     ]
-    return sorted(names)
+    return sorted({*names, *NETWORKS})
 
 
 def network(name: str) -> Network:
@@ -124,7 +137,7 @@ def network(name: str) -> Network:
     Raises
     ------
     ValueError
-        If `keras.applications` has no such network that takes 64x64 pixels.
+        If there is no such network that takes 64x64 pixels.
     """
     if name in NETWORKS:
         return NETWORKS[name]
@@ -137,7 +150,7 @@ def network(name: str) -> Network:
             f"Fully supported: {', '.join(NETWORKS)}. From scratch or with the whole network "
             f"frozen: {', '.join(n for n in network_names() if n not in NETWORKS)}"
         )
-    return Network(name, first_block_ends="", expected=_expected_by(name))
+    return Network(name, expected=_expected_by(name))
 
 
 def check_fine_tuning(name: str, epochs: int) -> None:
@@ -159,10 +172,5 @@ def check_fine_tuning(name: str, epochs: int) -> None:
 
 def official_file(name: str) -> str:
     """Give the address of the official ImageNet weights of a network without its top."""
-    store = "https://storage.googleapis.com/tensorflow/keras-applications"
-    files = {
-        "VGG16": f"{store}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "DenseNet201": f"{store}/densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "ResNet50": f"{store}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    }
-    return files.get(name, f"{store} (the file {name} ... notop.h5)")
+    file = network(name).weights_file or f"(the file {name} ... notop.h5)"
+    return f"{WEIGHTS_STORE}/{file}"

@@ -16,6 +16,7 @@ import keras
 from keras import layers, ops
 
 from landuse import sensors
+from landuse.networks import catalogue
 
 OUTPUT_STRIDES = (8, 16, 32)  # pixels from one window of a dense map to the next
 
@@ -145,8 +146,9 @@ class CropToMultiple(layers.Layer):
 def _cannot(layer: Any, what: str) -> ValueError:
     kind = type(layer).__name__
     return ValueError(
-        f"This network has no dense form: its layer '{layer.name}' ({kind}) {what}. VGG16, "
-        f"DenseNet201 and ResNet50 with global average pooling have one; map with the patches."
+        f"This network has no dense form: its layer '{layer.name}' ({kind}) {what}. "
+        f"{', '.join(catalogue.NETWORKS)} with global average pooling have one; map with the "
+        "patches."
     )
 
 
