@@ -1,12 +1,15 @@
-"""Step 3: train a network on RGB patches, from the first weight on.
+"""Script 03: train a network on RGB patches, from the first weight on.
 
-Reads    the split that step 01 made: train/ and validation/, one folder per class, JPEGs
+Reads    the split that script 01 made: train/ and validation/, one folder per class, JPEGs
          (of multispectral GeoTIFFs, red, green and blue are used);
          its statistics.json, if statistics.py made one, else the patches are measured
 Writes   a run folder with model.keras (the best model), history.csv, settings.json and logs/;
          report.md, report.json and pictures: how well it does on the test part, or without
          one on the validation part
 Run      python 03_train_rgb_from_scratch.py --network VGG16 --epochs 30
+Takes    for an epoch of 17,000 patches 4.4 minutes (VGG16) or 10 (DenseNet201), on two cores
+Reaches  95.1 % (VGG16, 15 epochs) and 94.7 % (DenseNet201, 12 epochs) of EuroSAT's validation
+         images; in the talk 97.2 % (120 epochs) and 97.5 % (77 epochs)
 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
@@ -15,9 +18,8 @@ from landuse import command_line
 from landuse.patches import split_folders
 
 # Paths
-PATH_TO_SPLIT_DATASETS = "data/sample/split_RGB"  # made by step 01
+PATH_TO_SPLIT_DATASETS = "data/sample/split_RGB"  # made by script 01
 PATH_TO_RUN = "runs/03_train_rgb_from_scratch_{network}"  # what is written goes there
-SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 
 # Network
 NETWORK = "DenseNet201"  # or VGG16, ResNet50, any network of keras.applications for 64x64 pixels
@@ -32,10 +34,19 @@ BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
 CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
-# Optimisation
+# Training
 BATCH_SIZE = 64  # images per step
 EPOCHS = 30  # passes over the training images
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
+PATIENCE = 20  # stop after so many epochs without a better validation accuracy
+
+# Dense maps: many times faster, but only with a network that learned to see patches among others
+MOSAIC_EPOCHS = 0  # 10: so many more passes at the end, on mosaics of patches
+MOSAIC = 8  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
+LEARNING_RATE_MOSAICS: float | None = None  # highest rate there; None: a third of LEARNING_RATE,
+# or all of it with EPOCHS = 0
+
+# Rarely changed
 OPTIMIZER = "AdamW"  # or SGD (with momentum; about 100 times the rate of AdamW)
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
@@ -44,13 +55,7 @@ CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
 LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
-PATIENCE = 20  # stop after so many epochs without a better validation accuracy
-
-# Dense maps: many times faster, but only with a network that learned to see patches among others
-MOSAIC_EPOCHS = 0  # 10: so many more passes at the end, on mosaics of patches
-MOSAIC = 8  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
-
-# Machine
+SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
@@ -62,47 +67,60 @@ def main() -> None:
     import keras
 
     from landuse.evaluation import reports
-    from landuse.networks import bases, catalogue, pixel_layers, precisions, tops
-    from landuse.training import optimizers, run_callbacks, runs, training_data
+    from landuse.networks import bases, catalogue, dense, pixel_layers, tops
+    from landuse.training import optimizers, runs, training_data
 
-    keras.utils.set_random_seed(SEED)
-    settings = command_line.constants(globals())
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
-    with runs.open_run(PATH_TO_RUN.replace("{network}", NETWORK), settings) as run:
+    settings = command_line.constants(globals())
+    with runs.start(PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION) as run:
         if run.is_finished():
             return
-        precisions.set_precision(PRECISION)
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, NETWORK)
 
-        # Step 1: the network without its top, with random weights
+        # 1. The network without its top, with random weights
         base = bases.base_network(NETWORK, bands=len(data.band_names), weights=None)
         bases.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
 
-        # Step 2: standardised pixels in, a new top on it
+        # 2. A new top; before the network, pixels are standardised
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         features = base(pixel_layers.standardisation(data.statistics)(pixels))
         model = keras.Model(pixels, tops.new_top(features, NETWORK, data.class_names, DROPOUT))
+        mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made
 
-        # Step 3: augmentation, for the training images only
-        train = training_data.augmented_batches(data, settings)
+        # 3. Augmentation, of the training images only
+        train = data.training_batches(
+            BATCH_SIZE,
+            rotation_range=ROTATION_RANGE,
+            horizontal_flip=HORIZONTAL_FLIP,
+            vertical_flip=VERTICAL_FLIP,
+            symmetries=SYMMETRIES,
+            brightness_range=BRIGHTNESS_RANGE,
+            contrast_range=CONTRAST_RANGE,
+            mixup=MIXUP,
+            class_weights=CLASS_WEIGHTS,
+            seed=SEED,
+            workers=WORKERS,
+        )
         validation = data.batches("validation", BATCH_SIZE)
 
-        # Step 4: callbacks
-        callbacks = [run_callbacks.StopEarly(run, PATIENCE), *run_callbacks.tensorboard(run)]
-        mosaics = runs.mosaic_form(model, settings)
+        # 4. Callbacks: keep the best model, stop early, watch
+        callbacks = [run.keep_best(), run.stop_early(PATIENCE), *run.tensorboard()]
 
-        # Steps 5 to 8: nothing is frozen, all weights learn together from the start
-        model.compile(
-            optimizers.scheduled_optimizer(settings, rate, EPOCHS, data.steps(BATCH_SIZE)),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
-            metrics=["accuracy"],
+        # 5. and 7. Nothing is frozen: all weights are new, and learn together from the start
+        # 6. and 8. Fit
+        recipe = optimizers.Recipe(
+            OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM, EMA, data.steps(BATCH_SIZE)
         )
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
+        model.compile(recipe.make(rate, EPOCHS), loss, metrics=["accuracy"])
         run.fit("from scratch", model, train, validation, EPOCHS, callbacks)
 
         if mosaics:
-            # One more step: see patches among neighbours, for dense maps
-            run.fit_mosaics(mosaics, model, data, rate / 3 if EPOCHS else rate, callbacks)
+            # Beyond these steps, for dense maps: see patches among neighbours
+            mosaic_rate = LEARNING_RATE_MOSAICS or (rate / 3 if EPOCHS else rate)
+            mosaics.compile(recipe.make(mosaic_rate, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
+            run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
         run.finish(data, BATCH_SIZE, reports.write_report)
 
 

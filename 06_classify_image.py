@@ -98,11 +98,12 @@ def main() -> None:
 
 def show_patches(images: list[Path], record: dict[str, Any]) -> None:
     """Print the classes of patches with their probabilities, the most probable first."""
+    from landuse.evaluation import predictions
     from landuse.patches import single_patches
 
-    patches = [single_patches.read_for_model(image, record) for image in images]
+    patches = np.stack([single_patches.read_for_model(image, record) for image in images])
     model, _ = model_files.load(PATH_TO_MODEL)
-    answers = single_patches.classify(patches, model, BATCH_SIZE)
+    answers = predictions.predict(model, patches, BATCH_SIZE)
     for image, probabilities in zip(images, answers, strict=True):
         print(image)
         for index in np.argsort(-probabilities, kind="stable"):

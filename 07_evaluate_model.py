@@ -1,6 +1,7 @@
-"""Step 7: measure how well a trained model classifies a folder of labelled patches.
+"""Script 07: measure how well a trained model classifies a folder of labelled patches.
 
-Nothing is trained. Right are the classes of the folders, which must be classes of the model.
+Nothing is trained. Right are the classes of the folders, which must be classes of the model. One
+that was trained on mosaics at the end is measured in mosaics, as in its own report.
 
 Reads    PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
          PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
@@ -16,15 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-import image_functions
 from landuse import command_line, files
 from landuse.networks import model_files
 from landuse.patches import class_folders, patch_cache
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 # Paths
 PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
@@ -48,7 +47,7 @@ def main() -> None:
     images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
     check_classes(images, record["class_names"])
 
-    from landuse.evaluation import reports
+    from landuse.evaluation import predictions, reports
 
     part = PART or name_of_part(PATH_TO_IMAGES)
     beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
@@ -61,7 +60,8 @@ def main() -> None:
         check_units(patches, record)
 
         model, _ = model_files.load(PATH_TO_MODEL)
-        probabilities = predict_patches(model, patches, record["units"], BATCH_SIZE)
+        mosaic = predictions.mosaic_of(record)
+        probabilities = predictions.predict(model, patches, BATCH_SIZE, mosaic, record["units"])
         labels = np.array([record["class_names"].index(path.parent.name) for path in paths])
         report = reports.write_report(
             folder,
@@ -72,7 +72,8 @@ def main() -> None:
             part=part,
             patches=patches,
             band_names=record["band_names"],
-            title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}",
+            title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}"
+            + among_others(mosaic),
             seed=SEED,
         )
     print_summary(report)
@@ -98,34 +99,9 @@ def check_units(patches: np.ndarray, record: Mapping[str, Any]) -> None:
         )
 
 
-def predict_patches(
-    model: "keras.Model", patches: np.ndarray, units: str, batch_size: int
-) -> np.ndarray:
-    """Give the class probabilities of patches.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Raw pixel values to class probabilities.
-    patches : ndarray of shape (N, rows, columns, bands), uint8 or uint16
-    units : {"DN", "rgb8"}
-        What the model takes; DN are scaled to rgb8 for it.
-    batch_size : int
-
-    Returns
-    -------
-    ndarray of shape (N, classes), float32
-    """
-    probabilities = []
-    for first in tqdm(range(0, len(patches), batch_size), desc="classifying", unit="batch"):
-        pixels = np.asarray(patches[first : first + batch_size])
-        if units == "rgb8" and pixels.dtype != np.uint8:
-            pixels = image_functions.scale_to_rgb8(pixels)
-        # Batches of one size: another would compile the network anew.
-        full = np.concatenate([pixels, np.repeat(pixels[-1:], batch_size - len(pixels), axis=0)])
-        answers = model.predict_on_batch(full.astype(np.float32))
-        probabilities.append(np.asarray(answers, np.float32)[: len(pixels)])
-    return np.concatenate(probabilities)
+def among_others(mosaic: int) -> str:
+    """Say that patches were classified among others, as the model was trained at the end."""
+    return f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
 
 
 def name_of_part(folder: str) -> str:

@@ -97,12 +97,24 @@ def measure(name, precision):
     import keras
 
     from landuse.networks import precisions
-    from landuse.training import training_data
 
     keras.utils.set_random_seed(SEED)
     precisions.set_precision(precision)
     data = made_data()
-    batches = training_data.augmented_batches(data, command_line.constants(globals()), MOSAIC)
+    batches = data.training_batches(
+        BATCH_SIZE,
+        rotation_range=ROTATION_RANGE,
+        horizontal_flip=HORIZONTAL_FLIP,
+        vertical_flip=VERTICAL_FLIP,
+        symmetries=SYMMETRIES,
+        brightness_range=BRIGHTNESS_RANGE,
+        contrast_range=CONTRAST_RANGE,
+        mixup=MIXUP,
+        class_weights=CLASS_WEIGHTS,
+        mosaic=MOSAIC,
+        seed=SEED,
+        workers=WORKERS,
+    )
     batch = batches[0]
     in_memory = repeated(batch)
     model = make_model(name, data)
@@ -137,10 +149,11 @@ def make_model(name, data):
     if FUSED:
         fusing.fuse_batch_normalization(model)
     model = dense.mosaic_model(model) if MOSAIC > 1 else model
-    rate, steps = catalogue.network(name).learning_rate, data.steps(BATCH_SIZE)
-    settings = command_line.constants(globals())
+    recipe = optimizers.Recipe(
+        OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM, EMA, data.steps(BATCH_SIZE)
+    )
     model.compile(
-        optimizers.scheduled_optimizer(settings, rate, 100, steps),
+        recipe.make(catalogue.network(name).learning_rate, epochs=100),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )

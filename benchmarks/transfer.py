@@ -41,16 +41,6 @@ EPOCHS = 10  # passes with all but its first block
 LEARNING_RATE_TOP = 1e-3  # highest rate of the first
 LEARNING_RATE = 1e-4  # highest rate of the second
 SEED = 42  # of folds, weights and order
-_RECIPE = {
-    "SYMMETRIES": True,
-    "OPTIMIZER": "AdamW",
-    "SCHEDULE": "cosine",
-    "WARMUP_EPOCHS": 1.0,
-    "WEIGHT_DECAY": 0.02,
-    "CLIP_NORM": 1.0,
-    "EMA": False,
-    "CLASS_WEIGHTS": False,
-}
 
 
 def main() -> None:
@@ -119,11 +109,12 @@ def prepare(way: str, network: str, data) -> tuple:
     if way == "from scratch":
         rate = catalogue.network(network).learning_rate
         return model, [phase(model, data, rate, EPOCHS_TOP + EPOCHS)]
-    transfer.freeze_base(model, network)
+    base = model.get_layer(network)
+    base.trainable = False
     top = phase(model, data, LEARNING_RATE_TOP, EPOCHS_TOP)
-    transfer.unfreeze_all_but_first_block(model, network)
+    transfer.unfreeze_all_but_first_block(base)
     if way.startswith("first convolution"):
-        transfer.unfreeze_first_convolution(model, network)
+        transfer.unfreeze_first_convolution(base)
     return model, [top, phase(model, data, LEARNING_RATE, EPOCHS)]
 
 
@@ -188,8 +179,10 @@ def phase(model, data, rate: float, epochs: int, mosaic: int = 1) -> tuple:
     from landuse.training import optimizers
 
     trained = dense.mosaic_model(model) if mosaic > 1 else keras.Model(model.input, model.output)
-    optimizer = optimizers.scheduled_optimizer(_RECIPE, rate, epochs, data.steps(BATCH_SIZE))
-    trained.compile(optimizer, "categorical_crossentropy")
+    recipe = optimizers.Recipe(  # that of the scripts
+        "AdamW", "cosine", 1.0, 0.02, 1.0, average_weights=False, steps=data.steps(BATCH_SIZE)
+    )
+    trained.compile(recipe.make(rate, epochs), "categorical_crossentropy")
     weights = model.get_weights()
     started = time.perf_counter()
     trained.fit(augmented(data, mosaic), steps_per_epoch=1, shuffle=False, verbose=0)
@@ -200,16 +193,8 @@ def phase(model, data, rate: float, epochs: int, mosaic: int = 1) -> tuple:
 
 def augmented(data, mosaic: int = 1):
     """Give the batches of the training part of a fold."""
-    import image_functions
-
-    return image_functions.simple_image_generator(
-        data.train.patches,
-        labels=data.one_hot_labels("train"),
-        batch_size=BATCH_SIZE,
-        symmetries=_RECIPE["SYMMETRIES"],
-        mosaic=mosaic,
-        seed=SEED,
-    )
+    batches = data.training_batches(BATCH_SIZE, symmetries=True, seed=SEED)
+    return batches.in_mosaics(mosaic) if mosaic > 1 else batches
 
 
 def set_back(optimizer) -> None:

@@ -26,18 +26,17 @@ part = training_data.Part(patches, labels, [f"{i}.tif" for i in range(8)])
 names = list(image_functions.BANDS_MS)
 statistics = image_functions.pooled_statistics(patches, names)
 data = training_data.Data(part, part, ["a", "b"], names, "DN", statistics)
-settings = {"OPTIMIZER": "AdamW", "SCHEDULE": "cosine", "WARMUP_EPOCHS": 0, "WEIGHT_DECAY": 0.02}
-settings |= {"CLIP_NORM": 1.0, "EMA": True}
+recipe = optimizers.Recipe("AdamW", "cosine", 0, 0.02, 1.0, average_weights=True, steps=1)
 
 learned = transfer.imagenet_network("MobileNet", None)
 pixels = keras.Input((64, 64, 13))
 pictures = pixel_layers.to_units(pixels, "DN", "rgb8")
 pictures = pixel_layers.mix_bands(pictures, names, learned.band_names)
 model = keras.Model(pixels, tops.new_top(learned.features(pictures), "MobileNet", ["a", "b"]))
-transfer.freeze_base(model, "MobileNet")
+learned.base.trainable = False
 before = np.array(model.get_layer("probabilities").kernel)
 model.compile(
-    optimizers.scheduled_optimizer(settings, 1e-3, 1, 1),
+    recipe.make(1e-3, 1),
     "categorical_crossentropy",
     metrics=["accuracy"],
 )
@@ -45,10 +44,10 @@ with runs.open_run(folder, {}) as run:
     run.describe(data, "MobileNet")
     run.fit("top", model, data.batches("train", 8), data.batches("validation", 8), 1)
     assert not np.array_equal(before, model.get_layer("probabilities").kernel)
-    wanted = predictions.predict(model, data, "validation", 8)
+    wanted = predictions.predict(model, patches, 8)
     model_files.save(model, run.record, run.model_path)
     loaded, record = model_files.load(run.model_path)
-np.testing.assert_allclose(predictions.predict(loaded, data, "validation", 8), wanted, atol=1e-5)
+np.testing.assert_allclose(predictions.predict(loaded, patches, 8), wanted, atol=1e-5)
 assert record["versions"]["jax"]
 print("trained, saved and loaded on", keras.backend.backend())
 """

@@ -221,9 +221,9 @@ def test_the_first_convolution_learns_where_it_is_new():
     wide = transfer.widen_first_convolution(learned, MS, STATISTICS)
     inputs = keras.Input((64, 64, 13))
     model = keras.Model(inputs, tops.new_top(wide.features(inputs), "VGG16", ["a", "b"]))
-    transfer.freeze_base(model, "VGG16")
-    transfer.unfreeze_all_but_first_block(model, "VGG16")
-    transfer.unfreeze_first_convolution(model, "VGG16")
+    wide.base.trainable = False
+    transfer.unfreeze_all_but_first_block(wide.base)
+    transfer.unfreeze_first_convolution(wide.base)
     base = model.get_layer("VGG16")
     frozen = [layer.name for layer in base.layers if layer.weights and not layer.trainable]
     assert frozen == ["block1_conv2"]

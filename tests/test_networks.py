@@ -87,9 +87,9 @@ def test_freezing_goes_by_name(name):
     base = bases.base_network(name, 3)
     model = tops.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
     top = len(catalogue.NETWORKS[name].top) + 1
-    transfer.freeze_base(model, name)
+    base.trainable = False
     assert len(model.trainable_variables) == 2 * top
-    transfer.unfreeze_all_but_first_block(model, name)
+    transfer.unfreeze_all_but_first_block(base)
     learning = [layer.name for layer in base.layers if layer.trainable and layer.weights]
     frozen = [layer.name for layer in base.layers if not layer.trainable and layer.weights]
     first = {"VGG16": "block1", "DenseNet201": "conv1", "ResNet50": "conv1"}[name]
@@ -99,9 +99,8 @@ def test_freezing_goes_by_name(name):
 
 def test_other_networks_cannot_be_half_frozen():
     base = bases.base_network("MobileNet", 3)
-    model = tops.classifier(base, ["B"] * 3, "DN", ["a", "b"], ANY_STATISTICS)
     with pytest.raises(ValueError, match="first block of MobileNet"):
-        transfer.unfreeze_all_but_first_block(model, "MobileNet")
+        transfer.unfreeze_all_but_first_block(base)
 
 
 @pytest.mark.parametrize(("steps", "momentum"), [(3, 0.8), (100, 0.9), (10000, 0.97)])
@@ -117,3 +116,23 @@ def test_official_weights_that_do_not_fit_or_are_not_there(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"no weights")
     with pytest.raises(ValueError, match="do not fit VGG16"):
         bases.base_network("VGG16", 3, str(tmp_path / "x.h5"))
+
+
+def test_a_network_of_ones_own_is_one_row(monkeypatch):
+    def build(bands):
+        pixels = keras.Input((None, None, bands))
+        maps = keras.layers.Conv2D(4, 3, strides=8, name="first")(pixels)
+        return keras.Model(pixels, keras.layers.Conv2D(6, 1)(maps))
+
+    own = catalogue.Network("Own", first_block_ends="first", build=build)
+    monkeypatch.setitem(catalogue.NETWORKS, "Own", own)
+    base = bases.base_network("Own", 13)
+    assert (base.name, base.output_shape[-1]) == ("Own", 6)
+    transfer.unfreeze_all_but_first_block(base)
+    assert [layer.name for layer in base.layers if layer.weights and not layer.trainable] == [
+        "first"
+    ]
+    with pytest.raises(ValueError, match="no ImageNet weights of Own: train it from scratch"):
+        bases.base_network("Own", 3, "imagenet")
+    with pytest.raises(ValueError, match="Did you mean Own"):
+        catalogue.network("own")

@@ -9,7 +9,7 @@ import pytest
 import image_functions
 from landuse import files
 from landuse.evaluation import predictions
-from landuse.networks import model_files, precisions
+from landuse.networks import dense, model_files, precisions
 from landuse.patches import band_statistics, split_folders
 from landuse.training import optimizers, run_callbacks, run_folders, runs, training_data
 
@@ -39,7 +39,7 @@ def make_model(phase="all", rate=1e-2, ema=False):
 
 
 def compile_model(model, rate=1e-2, ema=False):
-    schedule = optimizers.Schedule("cosine", rate, 12, 2)
+    schedule = optimizers.schedule("cosine", rate, 12, 2)
     optimizer = optimizers.make_optimizer("AdamW", schedule, 0.02, 1.0, ema)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
 
@@ -77,7 +77,7 @@ def run_two_phases(folder, kill=(None, None), ema=False, **settings):
             if phase == "all":
                 model.get_layer("base").trainable = True
                 compile_model(model, ema=ema)
-            callbacks = [run_callbacks.StopEarly(run, 9)]
+            callbacks = [run.keep_best(), run.stop_early(9)]
             if kill[0] == number:
                 callbacks.append(Kill(kill[1]))
             run.fit(phase, model, train, validation, 4, callbacks)
@@ -167,7 +167,7 @@ def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):
         run.describe(data, "tiny")
         model = make_model(rate=1e-3)
         train, validation = data.batches("train", 8), data.batches("validation", 8)
-        run.fit("good", model, train, validation, 1)
+        run.fit("good", model, train, validation, 1, [run.keep_best()])
         model.get_layer("base").kernel.assign(np.full((3, 3, 3, 4), np.nan))
         with pytest.raises(ValueError, match=r"NaN or infinite in epoch 1, step 1.*model.keras"):
             run.fit("bad", model, train, validation, 1)
@@ -177,15 +177,27 @@ def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):
 
 def test_early_stopping_counts_over_restarts(tmp_path):
     with runs.open_run(tmp_path / "run", SETTINGS) as run:
-        run.state.best, run.state.waited = 0.9, 1
-        stop = run_callbacks.StopEarly(run, 2)
+        run.state.waited = 1
+        run.state.history = [{}, {}, {}]
+        stop = run.stop_early(2)
         stop.set_model(make_model())
         stop.model.stop_training = False
-        stop.on_epoch_end(0, {"val_accuracy": 0.95})
-        assert not stop.model.stop_training
+        run.state.best_epoch = 3
+        stop.on_epoch_end(0)
+        assert not stop.model.stop_training and run.state.waited == 0
         run.state.waited = 1
-        stop.on_epoch_end(0, {"val_accuracy": 0.9})
+        run.state.best_epoch = 2
+        stop.on_epoch_end(0)
         assert stop.model.stop_training
+
+
+def test_a_run_without_its_best_model_is_not_finished(tmp_path):
+    data, model = make_data(), make_model()
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
+        run.describe(data, "tiny")
+        run.fit("all", model, data.batches("train", 8), data.batches("validation", 8), 1)
+        with pytest.raises(ValueError, match=r"model\.keras was never saved: give run\.keep_best"):
+            run.finish()
 
 
 def test_averaged_weights_are_saved_and_the_own_ones_go_on(tmp_path):
@@ -213,14 +225,14 @@ def test_averaged_weights_come_and_go():
     ],
 )
 def test_schedules(kind, values):
-    schedule = optimizers.Schedule(kind, 2.0, 100, 10)
+    schedule = optimizers.schedule(kind, 2.0, 100, 10)
     for step, share in values.items():
         assert float(schedule(step)) == pytest.approx(2 * share, rel=1e-4)
 
 
 def test_unknown_names_are_answered():
     with pytest.raises(ValueError, match="SCHEDULE = 'linear'"):
-        optimizers.Schedule("linear", 1.0, 2, 1)
+        optimizers.schedule("linear", 1.0, 2, 1)
     with pytest.raises(ValueError, match="OPTIMIZER = 'Adadelta'"):
         optimizers.make_optimizer("Adadelta", 1e-3)
     with pytest.raises(ValueError, match="PRECISION = 'half'"):
@@ -304,89 +316,88 @@ def test_no_absolute_path_goes_into_the_model():
     assert plain == {"PATH": "split", "RELATIVE": "data/split", "N": 3}
 
 
-OPTIONS = {
-    "OPTIMIZER": "AdamW",
-    "SCHEDULE": "cosine",
-    "WARMUP_EPOCHS": 1.0,
-    "WEIGHT_DECAY": 0.02,
-    "CLIP_NORM": 1.0,
-    "EMA": False,
-    "CLASS_WEIGHTS": False,
-    "LABEL_SMOOTHING": 0.0,
-    "BATCH_SIZE": 8,
-    "ROTATION_RANGE": 0.0,
-    "HORIZONTAL_FLIP": False,
-    "VERTICAL_FLIP": False,
-    "SYMMETRIES": False,
-    "BRIGHTNESS_RANGE": 0.0,
-    "CONTRAST_RANGE": 0.0,
-    "MIXUP": 0.0,
-    "MOSAIC": 2,
-    "MOSAIC_EPOCHS": 0,
-    "SEED": 42,
-    "WORKERS": 1,
+RECIPE = {
+    "optimizer": "AdamW",
+    "schedule": "cosine",
+    "warmup_epochs": 1.0,
+    "weight_decay": 0.02,
+    "clip_norm": 1.0,
+    "average_weights": False,
 }
 
 
 @pytest.mark.parametrize(
-    "option",
+    ("recipe", "batches", "label_smoothing", "mosaic"),
     [
-        {"CLASS_WEIGHTS": True, "MIXUP": 0.2},
-        {"LABEL_SMOOTHING": 0.1, "CLIP_NORM": 0.0},
-        {"EMA": True, "SCHEDULE": "one_cycle"},
-        {"OPTIMIZER": "SGD", "SCHEDULE": "constant", "EMA": True},
-        {"MOSAIC_EPOCHS": 1, "CLASS_WEIGHTS": True, "MIXUP": 0.2, "LABEL_SMOOTHING": 0.1},
-        {"ROTATION_RANGE": 90.0, "HORIZONTAL_FLIP": True, "BRIGHTNESS_RANGE": 0.1},
+        ({}, {"class_weights": True, "mixup": 0.2}, 0.0, 1),
+        ({"clip_norm": 0.0}, {}, 0.1, 1),
+        ({"average_weights": True, "schedule": "one_cycle"}, {}, 0.0, 1),
+        ({"optimizer": "SGD", "schedule": "constant", "average_weights": True}, {}, 0.0, 1),
+        ({}, {"class_weights": True, "mixup": 0.2}, 0.1, 2),
+        ({}, {"rotation_range": 90, "horizontal_flip": True, "brightness_range": 0.1}, 0.0, 1),
     ],
     ids=str,
 )
-def test_each_option_trains(option, tmp_path):
-    settings = {**OPTIONS, **option}
+def test_each_option_trains(recipe, batches, label_smoothing, mosaic, tmp_path):
     data, model = make_data(), make_model()
-    mosaics = runs.mosaic_form(model, settings)
-    model.compile(
-        optimizers.scheduled_optimizer(settings, 1e-2, 2, data.steps(8)),
-        keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
-        metrics=["accuracy"],
-    )
+    recipe = optimizers.Recipe(**{**RECIPE, **recipe}, steps=data.steps(8))
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+    model.compile(recipe.make(1e-2, 2), loss, metrics=["accuracy"])
     before = model.get_weights()
-    with runs.open_run(tmp_path / "run", settings) as run:
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.describe(data, "tiny")
-        train = training_data.augmented_batches(data, settings)
-        run.fit("all", model, train, data.batches("validation", 8), 2)
-        if mosaics:
-            run.fit_mosaics(mosaics, model, data, 1e-2)
+        train = data.training_batches(8, **batches)
+        callbacks = [run.keep_best()]
+        run.fit("all", model, train, data.batches("validation", 8), 2, callbacks)
+        if mosaic > 1:
+            mosaics = dense.mosaic_model(model)
+            mosaics.compile(recipe.make(1e-2, 1), loss, metrics=["accuracy"])
+            run.fit_mosaics(mosaic, mosaics, model, train, data, 1, callbacks)
         losses = [row["loss"] for row in run.state.history]
         record = model_files.read_record(run.model_path)
-    assert len(losses) == 2 + settings["MOSAIC_EPOCHS"]
+    assert len(losses) == 2 + (mosaic > 1)
     assert np.isfinite(losses).all()
-    assert record["dense"] == (mosaics is not None)
+    assert record["dense"] == (mosaic > 1)
+    assert predictions.mosaic_of(record) == mosaic
     assert not np.array_equal(before[0], model.get_weights()[0])
 
 
+def test_an_unknown_change_is_refused_at_once():
+    with pytest.raises(TypeError, match="hue_range: augmentation knows horizontal_flip, "):
+        make_data().training_batches(8, hue_range=0.1)
+
+
 def test_the_best_model_among_neighbours_replaces_that_of_single_patches(tmp_path):
-    settings = {**OPTIONS, "MOSAIC_EPOCHS": 2}
     data, model = make_data(), make_model()
-    mosaics = runs.mosaic_form(model, settings)
-    with runs.open_run(tmp_path / "run", settings) as run:
+    mosaics = dense.mosaic_model(model)
+    recipe = optimizers.Recipe(**RECIPE, steps=data.steps(8))
+
+    def fit(run):
+        train = data.training_batches(8)
+        mosaics.compile(recipe.make(1e-2, 2), "categorical_crossentropy", metrics=["accuracy"])
+        run.fit_mosaics(2, mosaics, model, train, data, 2, [run.keep_best()])
+
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.describe(data, "tiny")
         run.state.best, run.state.best_epoch = 2.0, 1  # better than anything that can follow
-        run.fit_mosaics(mosaics, model, data, 1e-2)
+        fit(run)
         assert run.state.best <= 1
         assert model_files.read_record(run.model_path)["dense"] is True
-    with runs.open_run(tmp_path / "run", settings) as run:
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
         run.describe(data, "tiny")
         best = run.state.best
-        run.fit_mosaics(mosaics, model, data, 1e-2)  # done: nothing is lost
+        fit(run)  # done: nothing is lost
         assert (run.state.best, len(run.state.history)) == (best, 2)
 
 
 def test_predictions_come_in_the_order_of_the_files():
     data, model = make_data(22), make_model()
     wanted = np.asarray(model(data.validation.patches.astype("float32")))
-    np.testing.assert_allclose(predictions.predict(model, data, "validation", 8), wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        predictions.predict(model, data.validation.patches, 8), wanted, atol=1e-5
+    )
     # Strided by 8 and unpadded, a patch ends before its neighbour begins.
-    among = predictions.predict(model, data, "validation", 8, mosaic=2)
+    among = predictions.predict(model, data.validation.patches, 8, mosaic=2)
     np.testing.assert_allclose(among, wanted, atol=1e-5)
 
 

@@ -29,10 +29,10 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
 
 def check_settings(settings: plans.Settings) -> None:
     """Raise a ValueError for settings that no scene could be classified with."""
-    choices.check_option("METHOD", settings.method, methods.METHODS)
-    choices.check_option("ENGINE", settings.engine, engines.ENGINES)
-    choices.check_option("PRECISION", settings.precision, precisions.PRECISIONS)
-    choices.check_option(
+    choices.check_choice("METHOD", settings.method, methods.METHODS)
+    choices.check_choice("ENGINE", settings.engine, engines.ENGINES)
+    choices.check_choice("PRECISION", settings.precision, precisions.PRECISIONS)
+    choices.check_choice(
         "PROBABILITY_TYPE", settings.probability_type, whole_scene.PROBABILITY_TYPES
     )
     for name in ("stride", "batch_size", "block_size"):

@@ -39,7 +39,7 @@ def choose_method(method: str, record: dict[str, Any], grid: grids.Grid) -> str:
     ValueError
         When a dense map is asked for, but the stride or the model does not allow it.
     """
-    choices.check_option("METHOD", method, METHODS)
+    choices.check_choice("METHOD", method, METHODS)
     reason = reason_against_dense(record, grid.stride)
     if method == "dense" and reason:
         raise ValueError(f"METHOD = 'dense' is not possible: {reason}")

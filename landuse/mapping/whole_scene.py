@@ -110,8 +110,8 @@ def classify_scene(
     grid = grid or grids.scene_grid(shape, stride)
     if grid.stride != stride:
         raise ValueError(f"the grid has a stride of {grid.stride}, not {stride}")
-    choices.check_option("METHOD", method, ("windows", "dense"))
-    choices.check_option("PROBABILITY_TYPE", probability_type, PROBABILITY_TYPES)
+    choices.check_choice("METHOD", method, ("windows", "dense"))
+    choices.check_choice("PROBABILITY_TYPE", probability_type, PROBABILITY_TYPES)
     blocks = map_blocks.blocks_of(grid, block_size, method)
     work = {
         "settings": settings,

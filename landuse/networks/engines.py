@@ -42,8 +42,8 @@ def resolve_precision(engine: str, precision: str) -> str:
     ValueError
         When engine or precision is unknown.
     """
-    choices.check_option("ENGINE", engine, ENGINES)
-    choices.check_option("PRECISION", precision, precisions.PRECISIONS)
+    choices.check_choice("ENGINE", engine, ENGINES)
+    choices.check_choice("PRECISION", precision, precisions.PRECISIONS)
     if precision != "auto":
         return precision
     if engine == "openvino":
@@ -90,8 +90,8 @@ def make_predict(
     ValueError
         When OpenVINO is asked for and not installed.
     """
-    choices.check_option("ENGINE", engine, ENGINES)
-    choices.check_option("PRECISION", precision, ("float32", "bfloat16"))
+    choices.check_choice("ENGINE", engine, ENGINES)
+    choices.check_choice("PRECISION", precision, ("float32", "bfloat16"))
     if engine == "openvino":
         return _openvino_predict(model, shape, precision, dense_stride)
     from landuse.networks import folding

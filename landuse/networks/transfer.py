@@ -250,14 +250,8 @@ def keep_top(model: keras.Model, learned: LearnedNetwork, class_names: Sequence[
         model.get_layer(name).set_weights(weights)
 
 
-def freeze_base(model: keras.Model, name: str) -> None:
-    """Freeze the whole network in a classifier, so that only what is around it learns."""
-    for layer in model.get_layer(name)._flatten_layers():
-        layer.trainable = False
-
-
-def unfreeze_all_but_first_block(model: keras.Model, name: str) -> None:
-    """Let the network in a classifier learn, its first block and BatchNormalization excepted.
+def unfreeze_all_but_first_block(base: keras.Model) -> None:
+    """Let a network learn, its first block and BatchNormalization excepted.
 
     BatchNormalization stays in inference mode: its averages come from millions of pictures, and a
     few small batches would spoil them.
@@ -267,9 +261,8 @@ def unfreeze_all_but_first_block(model: keras.Model, name: str) -> None:
     ValueError
         If it is not known where the first block of this network ends.
     """
-    catalogue.check_fine_tuning(name, epochs=1)
-    last = catalogue.network(name).first_block_ends
-    base = model.get_layer(name)
+    catalogue.check_fine_tuning(base.name, epochs=1)
+    last = catalogue.network(base.name).first_block_ends
     base.trainable = True
     layers = list(base.layers)
     first_block = layers[: [layer.name for layer in layers].index(last) + 1]
@@ -277,6 +270,6 @@ def unfreeze_all_but_first_block(model: keras.Model, name: str) -> None:
         layer.trainable = False
 
 
-def unfreeze_first_convolution(model: keras.Model, name: str) -> None:
-    """Let the first convolution of the network in a classifier learn, for bands new to it."""
-    _first_convolution(model.get_layer(name)).trainable = True
+def unfreeze_first_convolution(base: keras.Model) -> None:
+    """Let the first convolution of a network learn, for bands new to it."""
+    _first_convolution(base).trainable = True

@@ -1,8 +1,15 @@
-"""Random changes to patches that leave their class as it is."""
+"""Random changes to patches that leave their class as it is.
+
+Another one is an argument of `augment_patches` that is off by default, its largest value in
+`BELOW`, and a constant in the scripts that want it.
+"""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import math
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landuse import devices
+
+# Amounts, which are 0 (off) or more, and what they must stay below.
+BELOW = {
+    "rotation_range": math.inf,
+    "brightness_range": 1.0,
+    "contrast_range": 1.0,
+    "mixup": math.inf,
+}
 
 
 @functools.cache
@@ -156,6 +171,14 @@ def augment_patches(
     if brightness_range or contrast_range:
         augmented = _change_light(augmented, rng, brightness_range, contrast_range)
     return augmented
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Raise a TypeError for a change that `augment_patches` does not know."""
+    known = list(inspect.signature(augment_patches).parameters)[2:]
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise TypeError(f"{', '.join(unknown)}: augmentation knows {', '.join(known)}, and mixup")
 
 
 def mix_up(

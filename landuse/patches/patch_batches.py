@@ -24,7 +24,7 @@ def _batch_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2, thread_name_prefix="batches")
 
 
-def _arrange_mosaics(tiles: NDArray[Any], across: int) -> NDArray[Any]:
+def arrange_mosaics(tiles: NDArray[Any], across: int) -> NDArray[Any]:
     """Lay each `across * across` tiles (n, rows, columns, bands) out as one image."""
     count, rows, columns, bands = tiles.shape
     grid = tiles.reshape(count // across**2, across, across, rows, columns, bands)
@@ -52,7 +52,7 @@ class PatchBatches:
         labels: NDArray[np.float32],
         sample_weights: NDArray[np.float32] | None,
         batch_size: int,
-        augmentation: Mapping[str, Any],
+        changes: Mapping[str, Any],
         mixup: float,
         mosaic: int,
         seed: int,
@@ -63,7 +63,7 @@ class PatchBatches:
         self.labels = labels
         self.sample_weights = sample_weights
         self.batch_size = batch_size
-        self.augmentation = dict(augmentation)
+        self.changes = dict(changes)
         self.mixup = mixup
         self.mosaic = mosaic
         self.seed = seed
@@ -125,6 +125,22 @@ class PatchBatches:
             return _stack_patches(files, list(devices.threads().map(image_files.read_patch, files)))
         return np.asarray(self.patches[indices])
 
+    def in_mosaics(self, across: int) -> PatchBatches:
+        """Return batches of the same patches, `across * across` of them laid out as one image."""
+        _check_batches(len(self.labels), len(self.labels), self.batch_size, across)
+        return type(self)(
+            patches=self.patches,
+            labels=self.labels,
+            sample_weights=self.sample_weights,
+            batch_size=self.batch_size,
+            changes=self.changes,
+            mixup=self.mixup,
+            mosaic=across,
+            seed=self.seed,
+            shuffle=self.shuffle,
+            ahead=self.ahead,
+        )
+
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         """Return the patches, the labels and, where there are any, the sample weights."""
         if not 0 <= index < len(self):
@@ -149,15 +165,15 @@ class PatchBatches:
         indices = self._indices(epoch, index)
         patches, labels = self._read(indices), self.labels[indices]
         weights = None if self.sample_weights is None else self.sample_weights[indices]
-        if any(self.augmentation.values()):
-            patches = augmentation.augment_patches(patches, rng, **self.augmentation)
+        if any(self.changes.values()):
+            patches = augmentation.augment_patches(patches, rng, **self.changes)
         if self.mixup:
             patches, labels, weights = augmentation.mix_up(
                 patches, labels, weights, rng, self.mixup
             )
         if self.mosaic > 1:
             across = self.mosaic
-            patches = _arrange_mosaics(patches, across)
+            patches = arrange_mosaics(patches, across)
             labels = labels.reshape(-1, across, across, labels.shape[-1])
             weights = None if weights is None else weights.reshape(-1, across, across)
         return (patches, labels) if weights is None else (patches, labels, weights)
@@ -219,12 +235,6 @@ def simple_image_generator(
     files: Sequence[str | os.PathLike[str]] | NDArray[Any],
     class_indices: Mapping[str, int] | None = None,
     batch_size: int = 64,
-    rotation_range: float = 0,
-    horizontal_flip: bool = False,
-    vertical_flip: bool = False,
-    symmetries: bool = False,
-    brightness_range: float = 0,
-    contrast_range: float = 0,
     mixup: float = 0,
     mosaic: int = 1,
     labels: ArrayLike | None = None,
@@ -232,6 +242,7 @@ def simple_image_generator(
     seed: int = 42,
     shuffle: bool = True,
     workers: int = 2,
+    **changes: Any,
 ) -> Any:
     """Batches of raw pixel values and labels, for `model.fit`, `evaluate` and `predict`.
 
@@ -246,8 +257,6 @@ def simple_image_generator(
         array (also one mapped from a file) is indexed batch by batch.
     class_indices : class name -> index from 0
     batch_size : patches in a batch
-    rotation_range, horizontal_flip, vertical_flip, symmetries, brightness_range, contrast_range
-        See `augment_patches`; all off.
     mixup : alpha of the Beta distribution by which patches and labels are blended; 0: off
         Zhang et al. 2018, arXiv 1710.09412. Blended patches are float32.
     mosaic : K: lay K*K patches out as one image with K*K labels; 1: off
@@ -260,6 +269,8 @@ def simple_image_generator(
     seed : whole number from 0
     shuffle : False: in the order given, for validation
     workers : how many batches threads prepare ahead, so that training need not wait; 0: none
+    **changes : rotation_range, horizontal_flip, vertical_flip, symmetries, brightness_range, ...
+        See `augment_patches`; all off.
 
     Returns
     -------
@@ -270,6 +281,7 @@ def simple_image_generator(
         (B / K², K, K). `dataset.epoch` may be set to resume.
     """
     patches = files if hasattr(files, "shape") else list(files)
+    augmentation.check_changes(changes)
     one_hot = _labels_of(patches, labels, class_indices)
     _check_batches(len(patches), len(one_hot), batch_size, mosaic)
     weights = None if sample_weights is None else np.asarray(sample_weights, np.float32)
@@ -280,14 +292,7 @@ def simple_image_generator(
         labels=one_hot,
         sample_weights=weights,
         batch_size=batch_size,
-        augmentation={
-            "rotation_range": rotation_range,
-            "horizontal_flip": horizontal_flip,
-            "vertical_flip": vertical_flip,
-            "symmetries": symmetries,
-            "brightness_range": brightness_range,
-            "contrast_range": contrast_range,
-        },
+        changes=changes,
         mixup=mixup,
         mosaic=mosaic,
         seed=seed,

@@ -1,6 +1,6 @@
 """Single patches of 64x64 px: telling them from scenes, and their pixels as a model wants them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from landuse.patches import image_files
 from landuse.rasters import reading
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 
 def are_patches(images: Sequence[Path]) -> bool:
@@ -76,12 +76,3 @@ def read_for_model(image: Path, record: dict[str, Any]) -> np.ndarray:
     if own_units == "DN" and units == "rgb8":
         patch = sensors.scale_to_rgb8(patch)
     return patch.astype(np.float32)
-
-
-def classify(
-    patches: Sequence[np.ndarray], model: "keras.Model", batch_size: int
-) -> Iterator[np.ndarray]:
-    """Yield the class probabilities (classes,) of each patch of raw pixels, batch by batch."""
-    for first in range(0, len(patches), batch_size):
-        batch = np.stack(patches[first : first + batch_size])
-        yield from np.asarray(model.predict_on_batch(batch))

@@ -1,10 +1,12 @@
 """What can be trained with at all, known before any work."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from landuse import choices, sensors
 from landuse.networks import precisions
+from landuse.patches import augmentation
 
 OPTIMIZERS = ("AdamW", "SGD")
 SCHEDULES = ("cosine", "one_cycle", "constant")
@@ -21,11 +23,18 @@ _LEAST = {
     "WARMUP_EPOCHS": 0,
     "WEIGHT_DECAY": 0,
     "CLIP_NORM": 0,
-    "ROTATION_RANGE": 0,
-    "MIXUP": 0,
 }
-_SHARES = ("DROPOUT", "LABEL_SMOOTHING", "BRIGHTNESS_RANGE", "CONTRAST_RANGE")
-_RATES = ("LEARNING_RATE", "LEARNING_RATE_TOP")
+_BELOW = {
+    "DROPOUT": 1.0,
+    "LABEL_SMOOTHING": 1.0,
+    **{name.upper(): below for name, below in augmentation.BELOW.items()},
+}
+_RATES = ("LEARNING_RATE", "LEARNING_RATE_TOP", "LEARNING_RATE_MOSAICS")
+_CHOICES = {
+    "OPTIMIZER": OPTIMIZERS,
+    "SCHEDULE": SCHEDULES,
+    "PRECISION": precisions.TRAINING_PRECISIONS,
+}
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -43,15 +52,16 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     epochs = {name: given[name] for name in ("EPOCHS_TOP", "EPOCHS") if name in given}
     if epochs and not any([*epochs.values(), given.get("MOSAIC_EPOCHS")]):
         raise ValueError(f"nothing would be trained: {' and '.join(epochs)} must not be 0")
-    for name in _SHARES:
-        if not 0 <= given.get(name, 0) < 1:
-            raise ValueError(f"{name} must be 0 or more and below 1, not {given[name]}")
+    for name, below in _BELOW.items():
+        if not 0 <= given.get(name, 0) < below:
+            wanted = "0 or more" if below == math.inf else f"0 or more and below {below:g}"
+            raise ValueError(f"{name} must be {wanted}, not {given[name]}")
     for name in _RATES:
         if given.get(name, 1) <= 0:
             raise ValueError(f"{name} must be above 0, not {given[name]}")
-    choices.check_choice("OPTIMIZER", given.get("OPTIMIZER"), OPTIMIZERS)
-    choices.check_choice("SCHEDULE", given.get("SCHEDULE"), SCHEDULES)
-    choices.check_choice("PRECISION", given.get("PRECISION"), precisions.TRAINING_PRECISIONS)
+    for name, known in _CHOICES.items():
+        if name in given:
+            choices.check_choice(name, given[name], known)
     if "BANDS" in given:
         sensors.chosen_bands(given["BANDS"])
     if given.get("MOSAIC_EPOCHS") and given["BATCH_SIZE"] % given["MOSAIC"] ** 2:

@@ -1,20 +1,22 @@
 """Optimizers, and learning rates that rise and fall."""
 
-import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from landuse import choices
 from landuse.training import limits
 
+_END = {"cosine": 1e-2, "one_cycle": 1e-4, "constant": 1.0}  # share of the highest rate
+_ONE_CYCLE_RISES = 0.3  # share of the steps
 
-@keras.saving.register_keras_serializable("landuse")
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that warms up in a straight line and then falls, or stays.
+
+def schedule(
+    kind: str, peak: float, steps: int, warmup_steps: int
+) -> keras.optimizers.schedules.CosineDecay:
+    """Make a rate that warms up in a straight line and then falls, or stays.
 
     Parameters
     ----------
@@ -26,32 +28,15 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     steps, warmup_steps : int
         Steps altogether, and those to warm up in.
     """
-
-    def __init__(self, kind: str, peak: float, steps: int, warmup_steps: int) -> None:
-        choices.check_choice("SCHEDULE", kind, limits.SCHEDULES)
-        self.kind = kind
-        self.peak = peak
-        self.steps = steps
-        self.warmup_steps = int(0.3 * steps) if kind == "one_cycle" else warmup_steps
-
-    def __call__(self, step: Any) -> Any:
-        """Rate of a step, counted from 0."""
-        step = ops.cast(step, "float32")
-        rising = (step + 1.0) / float(self.warmup_steps + 1)
-        rest = max(self.steps - self.warmup_steps, 1)
-        progress = ops.clip((step - self.warmup_steps) / float(rest), 0.0, 1.0)
-        end = {"cosine": 1e-2, "one_cycle": 1e-4, "constant": 1.0}[self.kind]
-        falling = end + (1.0 - end) * 0.5 * (1.0 + ops.cos(math.pi * progress))
-        return self.peak * ops.where(step < self.warmup_steps, rising, falling)
-
-    def get_config(self) -> dict:
-        """Give what makes the same schedule again."""
-        return {
-            "kind": self.kind,
-            "peak": self.peak,
-            "steps": self.steps,
-            "warmup_steps": self.warmup_steps,
-        }
+    choices.check_choice("SCHEDULE", kind, limits.SCHEDULES)
+    rising = int(_ONE_CYCLE_RISES * steps) if kind == "one_cycle" else warmup_steps
+    return keras.optimizers.schedules.CosineDecay(
+        peak / (rising + 1),
+        decay_steps=max(steps - rising, 1),
+        alpha=_END[kind],
+        warmup_target=peak if rising else None,
+        warmup_steps=rising,
+    )
 
 
 def make_optimizer(
@@ -92,28 +77,42 @@ def make_optimizer(
     return optimizer
 
 
-def scheduled_optimizer(
-    settings: Mapping[str, Any], learning_rate: float, epochs: int, steps: int
-) -> keras.optimizers.Optimizer:
-    """Make an optimizer with its schedule, by the constants of a script.
+@dataclass(frozen=True)
+class Recipe:
+    """How weights are changed in every phase of a run, but for the rate and the epochs.
 
     Parameters
     ----------
-    settings : mapping
-        OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM and EMA.
-    learning_rate : float
-        The highest rate.
-    epochs, steps : int
-        Epochs that the schedule spans, and steps of each.
+    optimizer : str
+        See `make_optimizer`.
+    schedule : str
+        See `schedule`.
+    warmup_epochs : float
+        The rate rises to its highest over these.
+    weight_decay, clip_norm, average_weights
+        See `make_optimizer`.
+    steps : int
+        Steps of an epoch.
     """
-    warmup_steps = int(settings["WARMUP_EPOCHS"] * steps)
-    return make_optimizer(
-        settings["OPTIMIZER"],
-        Schedule(settings["SCHEDULE"], learning_rate, epochs * steps, warmup_steps),
-        settings["WEIGHT_DECAY"],
-        settings["CLIP_NORM"],
-        settings["EMA"],
-    )
+
+    optimizer: str
+    schedule: str
+    warmup_epochs: float
+    weight_decay: float
+    clip_norm: float
+    average_weights: bool
+    steps: int
+
+    def make(self, learning_rate: float, epochs: int) -> keras.optimizers.Optimizer:
+        """Make the optimizer of a phase that reaches this rate and lasts so many epochs."""
+        warmup_steps = int(self.warmup_epochs * self.steps)
+        return make_optimizer(
+            self.optimizer,
+            schedule(self.schedule, learning_rate, epochs * self.steps, warmup_steps),
+            self.weight_decay,
+            self.clip_norm,
+            self.average_weights,
+        )
 
 
 def make_variables(model: keras.Model) -> None:

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -40,14 +41,12 @@ class StopAtNaN(keras.callbacks.Callback):
         )
 
 
-class SaveState(keras.callbacks.Callback):
-    """Write history, best model and state after each epoch; `Run.fit` adds it as the last one."""
+class NoteEpoch(keras.callbacks.Callback):
+    """Note how an epoch went, and whether it was the best; first of all, for others to look at."""
 
-    def __init__(self, run: "runs.Run", keep: keras.Model, epochs: int) -> None:
+    def __init__(self, run: "runs.Run") -> None:
         super().__init__()
         self.run = run
-        self.keep = keep
-        self.epochs = epochs
         self.started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
@@ -65,23 +64,29 @@ class SaveState(keras.callbacks.Callback):
                 "seconds": round(time.monotonic() - self.started, 1),
             }
         )
-        state.phase_epoch = epoch + 1
         if values[MONITOR] > state.best:
             state.best, state.best_epoch = values[MONITOR], len(state.history)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Save the model whenever its validation accuracy is the highest so far, over restarts too."""
+
+    def __init__(self, run: "runs.Run") -> None:
+        super().__init__()
+        self.run = run
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        if self.run.state.is_best_now:
             with averaged_weights(self.model):
-                self.run.save_model(self.keep)
-        if self.model.stop_training or epoch + 1 == self.epochs:
-            state.phases_done.append(state.phase)
-        self.run._write_state(self.model)
+                self.run.save_model()
 
 
 class StopEarly(keras.callbacks.Callback):
-    """Stop when the validation accuracy has not risen for some epochs.
+    """Stop when the validation accuracy has not risen for some epochs, over restarts too.
 
     Parameters
     ----------
     run : Run
-        Remembers the best accuracy and how long ago it was, over restarts too.
     patience : int
         Epochs to wait.
     """
@@ -93,18 +98,33 @@ class StopEarly(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         state = self.run.state
-        better = (logs or {})[MONITOR] > state.best
-        state.waited = 0 if better else state.waited + 1
+        state.waited = 0 if state.is_best_now else state.waited + 1
         if state.waited >= self.patience:
             print(f"\nno better for {self.patience} epochs: stopped")
             self.model.stop_training = True
 
 
-def tensorboard(run: "runs.Run") -> list[keras.callbacks.Callback]:
-    """Make the TensorBoard callback where TensorBoard is installed."""
+class SaveState(keras.callbacks.Callback):
+    """Write state and history after each epoch; the last of all, so that a whole epoch is there."""
+
+    def __init__(self, run: "runs.Run", epochs: int) -> None:
+        super().__init__()
+        self.run = run
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        state = self.run.state
+        state.phase_epoch = epoch + 1
+        if self.model.stop_training or epoch + 1 == self.epochs:
+            state.phases_done.append(state.phase)
+        self.run.write_state(self.model)
+
+
+def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
+    """Make the callback that TensorBoard looks at, where TensorBoard is installed."""
     if importlib.util.find_spec("tensorboard") is None or keras.backend.backend() != "tensorflow":
         return []
-    return [keras.callbacks.TensorBoard(run.folder / "logs", write_graph=False)]
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 class AverageForValidation(keras.callbacks.Callback):

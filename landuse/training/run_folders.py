@@ -34,6 +34,11 @@ class State:
     images: str = ""
     finished: bool = False
 
+    @property
+    def is_best_now(self) -> bool:
+        """Whether the last epoch is the best of all."""
+        return self.best_epoch == len(self.history) > 0
+
 
 def compare_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Raise a ValueError when a folder holds a run with other settings; else write them."""

@@ -16,46 +16,27 @@ import numpy as np
 
 from landuse import devices, files, sensors
 from landuse.evaluation import doubts, predictions
-from landuse.networks import dense, fusing, model_files
+from landuse.networks import fusing, model_files, precisions
 from landuse.training import limits, optimizers, run_callbacks, run_folders, training_data
-
-
-def mosaic_form(model: keras.Model, settings: Mapping[str, Any]) -> keras.Model | None:
-    """Give the form of a classifier that takes mosaics, if it is to be trained on them.
-
-    Both share their layers, so training the one trains the other. Made before the training begins,
-    it tells at once whether this network can become dense.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A patch classifier.
-    settings : mapping
-        MOSAIC_EPOCHS.
-
-    Returns
-    -------
-    keras.Model or None
-        None without MOSAIC_EPOCHS.
-    """
-    return dense.mosaic_model(model) if settings["MOSAIC_EPOCHS"] else None
 
 
 class Run:
     """A run folder: what was set, how far it came, its best model.
 
-    Use `open_run`, which also locks the folder.
+    Use `start` or `open_run`, which also lock the folder.
 
     Parameters
     ----------
     folder : Path
     settings : dict
-        The constants of the script, and whatever else decides on the result.
+        The constants of the script, which are written beside the result; nothing is looked up in
+        them.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.settings = settings
+        self.kept: keras.Model | None = None  # what is saved when it is the best
         self.record: dict[str, Any] = {}
         self.state, self._arrays = run_folders.read_state(folder / run_folders.STATE_FILE)
 
@@ -98,6 +79,7 @@ class Run:
             "network": network,
             "weights": run_folders.without_absolute_paths({"weights": weights})["weights"],
             "dense": False,
+            "mosaic": None,
             "processing_level": "L1C",
             "built_in_sample": data.built_in_sample,
             "settings": run_folders.without_absolute_paths(self.settings),
@@ -109,6 +91,18 @@ class Run:
             f"{len(data.train.labels)} images to train, {len(data.validation.labels)} to validate; "
             f"{devices.describe()}"
         )
+
+    def keep_best(self) -> keras.callbacks.Callback:
+        """Make the callback that saves model.keras whenever the validation accuracy is highest."""
+        return run_callbacks.KeepBest(self)
+
+    def stop_early(self, patience: int) -> keras.callbacks.Callback:
+        """Make the callback that ends a phase after so many epochs that were not better."""
+        return run_callbacks.StopEarly(self, patience)
+
+    def tensorboard(self) -> list[keras.callbacks.Callback]:
+        """Make the callback that TensorBoard looks at, if it is installed."""
+        return run_callbacks.tensorboard(self.folder / "logs")
 
     def fit(
         self,
@@ -122,6 +116,8 @@ class Run:
     ) -> None:
         """Train a compiled model as `model.fit` does, from where an earlier start left off.
 
+        After each epoch the state is written, and a loss that is no number any more is an error.
+
         Parameters
         ----------
         phase : str
@@ -132,7 +128,7 @@ class Run:
         epochs : int
             Epochs of this phase.
         callbacks : sequence of keras.callbacks.Callback
-            Those of this module share what is remembered in the state.
+            `keep_best` and `stop_early` share what is remembered in the state.
         keep : keras.Model, optional
             The model to save, if another one than `model`, that shares its layers.
         """
@@ -145,12 +141,12 @@ class Run:
         else:
             self.state.phase, self.state.phase_epoch, self.state.waited = phase, 0, 0
         train.epoch = len(self.state.history)
+        self.kept = keep or model
         print(
             f"{phase}: {epochs} epochs of {len(train)} steps; a large network takes minutes "
             "until its first step"
         )
         if self.state.phase_epoch < epochs:
-            saver = run_callbacks.SaveState(self, keep or model, epochs)
             fusing.fuse_batch_normalization(model)
             optimizers.make_variables(model)
             model.fit(
@@ -161,8 +157,9 @@ class Run:
                 callbacks=[
                     run_callbacks.StopAtNaN(self),
                     *run_callbacks.averaging(model),
+                    run_callbacks.NoteEpoch(self),
                     *callbacks,
-                    saver,
+                    run_callbacks.SaveState(self, epochs),
                 ],
                 shuffle=False,
                 verbose=1,
@@ -172,10 +169,12 @@ class Run:
 
     def fit_mosaics(
         self,
+        across: int,
         mosaics: keras.Model,
         model: keras.Model,
+        train: Any,
         data: training_data.Data,
-        learning_rate: float,
+        epochs: int,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> None:
         """Train on mosaics of patches: the last phase, that makes a model fit for dense maps.
@@ -186,27 +185,23 @@ class Run:
 
         Parameters
         ----------
+        across : int
+            Patches along the side of a mosaic.
         mosaics, model : keras.Model
-            The form to train (see `mosaic_form`), and the patch classifier to save.
+            The form to train (`dense.mosaic_model`), compiled, and the patch classifier to save.
+        train : keras.utils.PyDataset
+            Batches of single patches.
         data : Data
-        learning_rate : float
-            The highest rate.
+            Its validation part is measured in mosaics, too.
+        epochs : int
         callbacks : sequence of keras.callbacks.Callback
         """
-        name, settings = "mosaics", self.settings
-        across, batch_size = settings["MOSAIC"], settings["BATCH_SIZE"]
-        epochs = settings["MOSAIC_EPOCHS"]
-        if name not in (self.state.phase, *self.state.phases_done):
+        if "mosaics" not in (self.state.phase, *self.state.phases_done):
             self.state.best, self.state.best_epoch = -math.inf, 0
-        self.record["dense"] = True
-        mosaics.compile(
-            optimizers.scheduled_optimizer(settings, learning_rate, epochs, data.steps(batch_size)),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings["LABEL_SMOOTHING"]),
-            metrics=["accuracy"],
-        )
-        train = training_data.augmented_batches(data, settings, across)
-        validation = data.batches("validation", batch_size, across)
-        self.fit(name, mosaics, train, validation, epochs, callbacks, keep=model)
+        self.record |= {"dense": True, "mosaic": across}
+        validation = data.batches("validation", train.batch_size, across)
+        batches = train.in_mosaics(across)
+        self.fit("mosaics", mosaics, batches, validation, epochs, callbacks, keep=model)
 
     def _restore(self, model: keras.Model, with_optimizer: bool) -> None:
         if not self._arrays:
@@ -217,20 +212,21 @@ class Run:
             run_folders.assign(model.optimizer.variables, self._arrays, "optimizer")
             self._arrays = {}
 
-    def _write_state(self, model: keras.Model) -> None:
+    def write_state(self, model: keras.Model) -> None:
+        """Write weights, optimizer, history and all that is remembered, whole or not at all."""
         arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
         arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
         run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, arrays)
         run_folders.write_history(self.folder / "history.csv", self.state.history)
 
-    def save_model(self, model: keras.Model) -> None:
-        """Save a model as the best one of this run."""
+    def save_model(self) -> None:
+        """Save the model that is trained now as the best one of this run."""
         results = {
             "validation_accuracy": self.state.best,
             "epochs": len(self.state.history),
             "best_epoch": self.state.best_epoch,
         }
-        model_files.save(model, {**self.record, "results": results}, self.model_path)
+        model_files.save(self.kept, {**self.record, "results": results}, self.model_path)
 
     def finish(
         self,
@@ -247,7 +243,16 @@ class Run:
         batch_size : int
         write_report : callable, optional
             `reports.write_report`, or another that takes the same.
+
+        Raises
+        ------
+        ValueError
+            When no model was kept, because `keep_best` was not among the callbacks.
         """
+        if not self.model_path.exists():
+            raise ValueError(
+                f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
+            )
         if data is not None and write_report is not None:
             self._measure(data, batch_size, write_report)
         self.state.finished = True
@@ -268,8 +273,8 @@ class Run:
         images = getattr(data, part)
         print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
         model, record = model_files.load(self.model_path)
-        mosaic = self.settings["MOSAIC"] if record["dense"] else 1
-        probabilities = predictions.predict(model, data, part, batch_size, mosaic)
+        mosaic = predictions.mosaic_of(record)
+        probabilities = predictions.predict(model, images.patches, batch_size, mosaic)
         among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
         report = write_report(
             self.folder,
@@ -287,10 +292,9 @@ class Run:
         share = np.bincount(images.labels).max() / len(images.labels)
         record["results"]["most_frequent_class"] = float(share)
         if mosaic > 1:
-            alone = (
-                predictions.predict(model, data, part, batch_size).argmax(axis=1) == images.labels
-            )
-            record["results"]["accuracy_patch_by_patch"] = float(alone.mean())
+            alone = predictions.predict(model, images.patches, batch_size).argmax(axis=1)
+            right = float(np.mean(alone == images.labels))
+            record["results"]["accuracy_patch_by_patch"] = right
         model_files.save(model, record, self.model_path)
         print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
         if doubt := doubts.doubt(record):
@@ -327,7 +331,6 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     OSError
         If another process is using it.
     """
-    limits.check_settings(settings)
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
@@ -335,3 +338,34 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     with files.lock(folder, "training in"):
         run_folders.compare_settings(folder, settings)
         yield Run(folder, settings)
+
+
+@contextlib.contextmanager
+def start(
+    path_to_run: str, network: str, settings: dict[str, Any], *, seed: int, precision: str
+) -> Iterator[Run]:
+    """Open a run, new or one to go on with, after its constants were checked.
+
+    Parameters
+    ----------
+    path_to_run : str
+        Folder; "{network}" in it is the name of the network.
+    network : str
+    settings : dict
+        The constants of the script by their names.
+    seed : int
+        Of weights, order and augmentation.
+    precision : str
+        See `precisions.set_precision`.
+
+    Raises
+    ------
+    ValueError, OSError
+        For constants that nothing can be trained with, and as `open_run` does.
+    """
+    limits.check_settings(settings)
+    folder = path_to_run.replace("{network}", network)
+    with open_run(folder, settings) as run:
+        keras.utils.set_random_seed(seed)
+        precisions.set_precision(precision)
+        yield run

@@ -1,7 +1,7 @@
 """The parts of a split, ready to train with: patches, labels, statistics, batches."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,6 @@ import numpy as np
 
 from landuse import sensors
 from landuse.patches import band_statistics, patch_batches, split_folders
-
-AUGMENTATION = (
-    "rotation_range",
-    "horizontal_flip",
-    "vertical_flip",
-    "symmetries",
-    "brightness_range",
-    "contrast_range",
-    "mixup",
-)
 
 
 @dataclass(frozen=True)
@@ -77,8 +67,41 @@ class Data:
         """Weight of each training image such that all classes weigh the same; float32."""
         return class_weights(self.train.labels, len(self.class_names))
 
+    def training_batches(
+        self, batch_size: int, *, class_weights: bool = False, **options: Any
+    ) -> Any:
+        """Batches to train with, in another order in each epoch, augmented.
+
+        Parameters
+        ----------
+        batch_size : int
+        class_weights : bool
+            Let the images of rare classes weigh more.
+        **options
+            Changes, mixup, seed, workers: as `patch_batches.simple_image_generator` takes them.
+
+        Returns
+        -------
+        keras.utils.PyDataset
+        """
+        return patch_batches.simple_image_generator(
+            self.train.patches,
+            labels=self.one_hot_labels("train"),
+            sample_weights=self.class_weights() if class_weights else None,
+            batch_size=batch_size,
+            **options,
+        )
+
     def batches(self, part: str, batch_size: int, mosaic: int = 1) -> Any:
-        """Batches of a part, without augmentation, always in the order of `order_of`."""
+        """Batches of a part, without augmentation, always in the order of `order_of`.
+
+        Parameters
+        ----------
+        part : {"train", "validation", "test"}
+        batch_size : int
+        mosaic : int
+            K: laid out as mosaics of K x K images. 1: not.
+        """
         images = getattr(self, part)
         order = patch_batches.order_of(len(images.labels), mosaic)
         patches: Any = (
@@ -91,33 +114,6 @@ class Data:
             mosaic=mosaic,
             shuffle=False,
         )
-
-
-def augmented_batches(data: Data, settings: Mapping[str, Any], mosaic: int = 1) -> Any:
-    """Make the batches to train with, by the constants of a script.
-
-    Parameters
-    ----------
-    data : Data
-    settings : mapping
-        The constants of the script by their names: BATCH_SIZE, those of the augmentation,
-        CLASS_WEIGHTS, SEED, WORKERS.
-    mosaic : int
-        K: laid out as mosaics of K x K images. 1: not.
-
-    Returns
-    -------
-    keras.utils.PyDataset
-        See `image_functions.simple_image_generator`.
-    """
-    names = ("batch_size", *AUGMENTATION, "seed", "workers")
-    return patch_batches.simple_image_generator(
-        data.train.patches,
-        labels=data.one_hot_labels("train"),
-        sample_weights=data.class_weights() if settings["CLASS_WEIGHTS"] else None,
-        mosaic=mosaic,
-        **{name: settings[name.upper()] for name in names},
-    )
 
 
 def read_data(
