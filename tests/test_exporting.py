@@ -296,10 +296,10 @@ def test_network_without_dense_form_is_refused_by_its_layer(place, tmp_path, exp
 @pytest.mark.parametrize(
     ("constants", "message"),
     [
-        ({"FORMAT": "tfjs"}, "FORMAT must be one of 'onnx', 'litert'"),
+        ({"FORMAT": "tfjs"}, "FORMAT = 'tfjs': expected 'onnx', 'litert'"),
         ({"FORMAT": "saved_model", "PRECISION": "int8"}, "PRECISION = 'float32', not 'int8'"),
         ({"BATCH": 0}, "BATCH must be 1 or more"),
-        ({"DENSE_STRIDE": 4}, "DENSE_STRIDE must be one of 8, 16, 32, not 4"),
+        ({"DENSE_STRIDE": 4}, "DENSE_STRIDE = 4: expected 8, 16 or 32"),
         ({"IMAGE_SIZE": 512}, "give DENSE_STRIDE as well"),
         ({"DENSE_STRIDE": 8, "IMAGE_SIZE": 100}, "must be a multiple of 64 px"),
         ({"PATH_TO_EXPORT": "model.pb"}, r"must end in \.onnx .* not 'model\.pb'"),

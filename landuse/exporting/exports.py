@@ -34,7 +34,7 @@ def check_settings(
     ValueError
         Naming the constant that is wrong, or the pip line of what is not installed.
     """
-    choices.check_option("FORMAT", name, formats.FORMATS)
+    choices.check_choice("FORMAT", name, tuple(formats.FORMATS))
     file_format = formats.FORMATS[name]
     if precision not in file_format.precisions:
         known = " or ".join(map(repr, file_format.precisions))
@@ -63,7 +63,7 @@ def _check_dense(
         if image_size is not None:
             raise ValueError("IMAGE_SIZE is for the dense form: give DENSE_STRIDE as well")
         return
-    choices.check_option("DENSE_STRIDE", dense_stride, DENSE_STRIDES)
+    choices.check_choice("DENSE_STRIDE", dense_stride, DENSE_STRIDES)
     if image_size is None and not file_format.free_images:
         raise ValueError(
             f"FORMAT = {file_format.name!r} takes images of one size: give IMAGE_SIZE, 512 say"
