@@ -1,4 +1,4 @@
-"""Step 6: map the land use of a scene, or name the class of single patches.
+"""Script 06: map the land use of a scene, or name the class of single patches.
 
 Each cell of the map gets the class of the 64x64 window centred on it; with STRIDE = 8 a cell is
 8 px wide (80 m for Sentinel-2). At the scene's edges its reflection stands in for what is beyond.
@@ -6,7 +6,7 @@ An image of exactly 64x64 px is a patch: its classes and their probabilities are
 
 Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xml), a folder of
          single-band files, a GeoTIFF or VRT; several of them; or patches of 64x64 px
-         PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
+         PATH_TO_MODEL: a model.keras that a training script wrote; it knows its bands and classes
 Writes   PATH_TO_LABEL_IMAGE (and beside it .qml, .png, .html, _areas.csv, _settings.json) and
          PATH_TO_PROB_IMAGE (by default also beside it, with its .qml)
 Run      python 06_classify_image.py --path-to-image data/sample/scene.tif
@@ -26,7 +26,7 @@ from landuse.networks import model_files
 
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
+PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
 PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene
 PATH_TO_PROB_IMAGE: str | None = None  # None: beside the labels, _probability in place of _label
 
@@ -62,37 +62,83 @@ def main() -> None:
     """Map each scene with the model, or name the classes of patches."""
     from landuse.mapping import checks, classification, map_files, outcomes, plans
     from landuse.patches import single_patches
+    from landuse.scenes import opening
 
-    settings = plans.Settings.of(command_line.constants(globals()))
     images = checks.check_images(PATH_TO_IMAGE)
-    checks.check_settings(settings)
+    checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE)
+    checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
     record = model_files.read_record(PATH_TO_MODEL)  # its classes and bands, without the network
     if single_patches.are_patches(images):
         show_patches(images, record)
         return
-    checks.check_templates(settings, images)
+    checks.check_templates(PATH_TO_LABEL_IMAGE, PATH_TO_PROB_IMAGE, images)
     results = outcomes.Outcomes(images)
     with contextlib.ExitStack() as stack:
-        # Step 1: open each scene, and check that its map can be made before any is
+        # Open each scene, and check that its map can be made before any is
         planned: list[plans.Plan] = []
         for image in images:
             with results.attempt(image):
-                planned.append(plans.plan_map(image, record, settings, stack, planned))
+                print(f"scene: {image}")
+                scene = opening.open_scene(
+                    image,
+                    record["band_names"],
+                    record["units"],
+                    radiometric_offset=RADIOMETRIC_OFFSET,
+                    mask_clouds=MASK_CLOUDS,
+                    granule=GRANULE,
+                    order=BAND_NAMES,
+                    reflectance_scale=REFLECTANCE_SCALE,
+                )
+                plan = plans.plan_map(
+                    image,
+                    stack.enter_context(scene),
+                    record,
+                    path_to_model=PATH_TO_MODEL,
+                    stride=STRIDE,
+                    bounds=BOUNDS,
+                    method=METHOD,
+                    path_to_label_image=PATH_TO_LABEL_IMAGE,
+                    path_to_prob_image=PATH_TO_PROB_IMAGE,
+                    strict=STRICT,
+                    stack=stack,
+                    others=planned,
+                )
+                planned.append(plan)
 
-        # Step 2: the trained network
+        # The trained network
         if planned:
             print(f"model: {PATH_TO_MODEL}", flush=True)
             model = model_files.load(PATH_TO_MODEL)[0]
         for plan in planned:
             with results.attempt(plan.image):
-                network = classification.network_for(plan, model)
+                network = classification.network_for(
+                    plan,
+                    model,
+                    engine=ENGINE,
+                    precision=PRECISION,
+                    batch_size=BATCH_SIZE,
+                    block_size=BLOCK_SIZE,
+                )
 
-                # Step 3: the class of the window around each cell
-                result = classification.classify(plan, network)
+                # The class of the window around each cell
+                land_use = classification.classify(
+                    plan,
+                    network,
+                    min_probability=MIN_PROBABILITY,
+                    probability_type=PROBABILITY_TYPE,
+                    all_probabilities=ALL_PROBABILITIES,
+                )
 
-                # Step 4: maps, table, picture and page
-                map_files.write_files(plan, network, result)
-                results.written[plan.image] = plan
+                # Maps, table, picture and page
+                written = map_files.write_files(
+                    plan,
+                    land_use,
+                    command_line.constants(globals()),
+                    quicklook=QUICKLOOK,
+                    html=HTML,
+                    polygons=POLYGONS,
+                )
+                results.note(plan.image, plan.label, written)
     results.report()
 
 

@@ -179,6 +179,12 @@ def check_can_write(path: str | Path) -> None:
         raise PermissionError(f"cannot write {path}: no permission to write in {folder}")
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all; line ends stay as they are."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as indented JSON, whole or not at all.
 
@@ -198,8 +204,7 @@ def write_json(path: str | Path, value: Any) -> None:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     except (ValueError, TypeError) as error:
         raise ValueError(f"cannot write {path}: {error}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -342,7 +342,7 @@ def test_method_is_chosen_by_model_stride_and_cost():
         methods.choose_method("dense", {"dense": False}, grid)
     with pytest.raises(ValueError, match="8, 16, 32 px, not 10"):
         methods.choose_method("dense", {"dense": True}, grids.scene_grid((600, 600), 10))
-    with pytest.raises(ValueError, match=r"METHOD = .*: expected 'auto', 'windows' or 'dense'"):
+    with pytest.raises(ValueError, match=r"METHOD = .*: expected 'windows', 'dense' or 'auto'"):
         methods.choose_method("quick", {"dense": True}, grid)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from landuse import map_values
-from landuse.outputs import area_tables, class_colours, geopackages, geotiffs
+from landuse.outputs import area_tables, class_colours, geopackages, geotiffs, land_use_map
 from landuse.rasters import reading, reference_systems
 
 CRS = "EPSG:32632"
@@ -38,6 +38,16 @@ VISION = {
         [0.004733, 0.691367, 0.303900],
     ],
 }
+
+
+def map_of(labels, class_names=NAMES, **more):
+    return land_use_map.LandUseMap(labels, GEOTRANSFORM, CRS, class_names, **more)
+
+
+def map_with(probability, **more):
+    """A map of which only the probabilities matter."""
+    labels = np.zeros(probability.shape, np.uint8)
+    return map_of(labels, probability=probability, **more)
 
 
 @pytest.fixture
@@ -112,7 +122,7 @@ def test_many_unknown_classes_get_different_colours():
 def test_label_map_holds_names_colours_and_metadata(tmp_path, labels):
     path = tmp_path / "label.tif"
     metadata = {"model": "model.keras", "stride": 8, "bounds": (1.5, 2), "cloud:mask=": None}
-    geotiffs.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, metadata)
+    geotiffs.write_label_map(path, map_of(labels, facts=metadata))
     read, info = reading.read_raster(path)
     np.testing.assert_array_equal(read, labels)
     assert info.dtype == np.uint8
@@ -129,7 +139,7 @@ def test_label_map_holds_names_colours_and_metadata(tmp_path, labels):
 
 
 def test_class_names_survive_when_the_tif_is_copied_alone(tmp_path, labels):
-    geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES, {})
+    geotiffs.write_label_map(tmp_path / "label.tif", map_of(labels))
     (tmp_path / "elsewhere").mkdir()
     copy = shutil.copy(tmp_path / "label.tif", tmp_path / "elsewhere")
     metadata = reading.read_info(copy).metadata
@@ -140,12 +150,12 @@ def test_class_names_survive_when_the_tif_is_copied_alone(tmp_path, labels):
 def test_every_raster_is_accepted_by_the_cog_checker_and_gdalinfo(tmp_path):
     labels = large_labels()
     percent = np.full(labels.shape, 80, np.uint8)
-    every = np.full((*labels.shape, 3), 33, np.uint8)
-    geotiffs.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
-    geotiffs.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
-    geotiffs.write_probability_map(tmp_path / "f.tif", percent / np.float32(100), GEOTRANSFORM, CRS)
-    geotiffs.write_probability_map(tmp_path / "a.tif", every, GEOTRANSFORM, CRS, {}, NAMES)
-    geotiffs.write_label_map(tmp_path / "small.tif", labels[:80, :80], GEOTRANSFORM, CRS, NAMES)
+    every = np.full((3, *labels.shape), 33, np.uint8)
+    geotiffs.write_label_map(tmp_path / "l.tif", map_of(labels))
+    geotiffs.write_probability_map(tmp_path / "p.tif", map_with(percent))
+    geotiffs.write_probability_map(tmp_path / "f.tif", map_with(percent / np.float32(100)))
+    geotiffs.write_probability_map(tmp_path / "a.tif", map_with(percent, all_probabilities=every))
+    geotiffs.write_label_map(tmp_path / "small.tif", map_of(labels[:80, :80]))
     for name in ("l", "p", "f", "a", "small"):
         assert is_valid_cog(tmp_path / f"{name}.tif")
         assert "LAYOUT=COG" in gdalinfo(tmp_path / f"{name}.tif")
@@ -169,11 +179,11 @@ def overview(path):
 def test_overviews_hold_the_mode_of_labels_and_the_mean_of_probabilities(tmp_path):
     labels = np.zeros((1024, 1024), np.uint8)
     labels[::2, ::2] = 2  # one of four: a mean would be 0.5, the nearest 2
-    geotiffs.write_label_map(tmp_path / "l.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_label_map(tmp_path / "l.tif", map_of(labels))
     assert set(np.unique(overview(tmp_path / "l.tif"))) == {0}
     percent = np.where(labels == 2, 100, 60).astype(np.uint8)
     percent[:2, :2] = [[255, 255], [40, 60]]  # nodata must not count
-    geotiffs.write_probability_map(tmp_path / "p.tif", percent, GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "p.tif", map_with(percent))
     means = overview(tmp_path / "p.tif")
     assert means[0, 0] == 50
     assert means[5, 5] == 70
@@ -187,10 +197,10 @@ def test_same_arrays_give_the_same_bytes(tmp_path, kind):
         path = tmp_path / folder / "map.tif"
         path.parent.mkdir()
         if kind == "label":
-            geotiffs.write_label_map(path, labels, GEOTRANSFORM, CRS, NAMES, {"a": 1})
+            geotiffs.write_label_map(path, map_of(labels, facts={"a": 1}))
         else:
             values = labels * np.uint8(30) if kind == "percent" else labels / np.float32(3)
-            geotiffs.write_probability_map(path, values, GEOTRANSFORM, CRS, {"a": 1})
+            geotiffs.write_probability_map(path, map_with(values, facts={"a": 1}))
         written.append({file.name: file.read_bytes() for file in path.parent.iterdir()})
     assert written[0] == written[1]
     names_of_classes = ["map.tif.aux.xml"] if kind == "label" else []
@@ -198,7 +208,7 @@ def test_same_arrays_give_the_same_bytes(tmp_path, kind):
 
 
 def test_style_is_what_qgis_reads(tmp_path, labels):
-    geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, NAMES)
+    geotiffs.write_label_map(tmp_path / "label.tif", map_of(labels))
     text = (tmp_path / "label.qml").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
     root = ElementTree.fromstring(text)
@@ -212,7 +222,7 @@ def test_style_is_what_qgis_reads(tmp_path, labels):
 
 @pytest.mark.parametrize(("dtype", "highest"), [(np.uint8, "100"), (np.float32, "1")])
 def test_style_of_probabilities_is_what_qgis_reads(tmp_path, dtype, highest):
-    geotiffs.write_probability_map(tmp_path / "p.tif", np.ones((4, 5), dtype), GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "p.tif", map_with(np.ones((4, 5), dtype)))
     text = (tmp_path / "p.qml").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")
     root = ElementTree.fromstring(text)
@@ -231,12 +241,13 @@ def test_style_of_probabilities_is_what_qgis_reads(tmp_path, dtype, highest):
 
 
 def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
-    every = np.random.default_rng(0).integers(0, 101, (6, 5, 3)).astype(np.uint8)
-    every[0, 0] = 255
-    geotiffs.write_probability_map(tmp_path / "all.tif", every, GEOTRANSFORM, CRS, {"s": 8}, NAMES)
+    every = np.random.default_rng(0).integers(0, 101, (3, 6, 5)).astype(np.uint8)
+    every[:, 0, 0] = 255
+    best = every.max(axis=0)
+    geotiffs.write_probability_map(tmp_path / "all.tif", map_with(best, all_probabilities=every))
     read, info = reading.read_raster(tmp_path / "all.tif")
-    np.testing.assert_array_equal(read, every)
-    assert list(info.band_names) == NAMES
+    np.testing.assert_array_equal(np.moveaxis(read, -1, 0), [best, *every])
+    assert list(info.band_names) == ["probability of the label", *NAMES]
     assert info.nodata == 255
     assert info.metadata["UNIT"] == "percent"
     assert "not how often it is right" in info.metadata["TIFFTAG_IMAGEDESCRIPTION"]
@@ -244,7 +255,7 @@ def test_probabilities_of_all_classes_are_described_by_name(tmp_path):
 
 def test_float_probabilities_are_kept_with_their_own_nodata(tmp_path):
     values = np.array([[0.25, 1.0], [-1.0, 1 / 3]], dtype=np.float32)
-    geotiffs.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS)
+    geotiffs.write_probability_map(tmp_path / "p.tif", map_with(values))
     read, info = reading.read_raster(tmp_path / "p.tif")
     np.testing.assert_array_equal(read, values)
     assert info.nodata == -1
@@ -259,7 +270,7 @@ def test_to_percent_rounds_and_keeps_nodata():
 
 
 def test_areas_by_hand(labels):
-    rows = area_tables.areas(labels, GEOTRANSFORM, NAMES)
+    rows = map_of(labels).areas
     assert [row.class_name for row in rows] == [*NAMES, "nodata"]
     assert [row.pixels for row in rows] == [10, 5, 4, 1]
     np.testing.assert_allclose([row.hectares for row in rows], [6.4, 3.2, 2.56, 0.64])
@@ -271,7 +282,7 @@ def test_cells_past_the_scene_count_in_part():
     labels = np.array([[0, 1], [0, 1]], dtype=np.uint8)
     # cells of 80 m from a scene of 120 m x 100 m: the second row and column are cut
     bounds = (600_000.0, 4_850_000.0 - 100, 600_000.0 + 120, 4_850_000.0)
-    rows = area_tables.areas(labels, GEOTRANSFORM, ["Forest", "River"], bounds)
+    rows = map_of(labels, ["Forest", "River"], bounds=bounds).areas
     assert [row.pixels for row in rows] == [2, 2, 0]
     np.testing.assert_allclose([row.hectares for row in rows], [0.8, 0.4, 0])
     np.testing.assert_allclose([row.percent for row in rows[:2]], [200 / 3, 100 / 3])
@@ -279,12 +290,11 @@ def test_cells_past_the_scene_count_in_part():
 
 def test_areas_of_a_map_without_any_class():
     labels = np.full((3, 3), map_values.NODATA, np.uint8)
-    assert [row.percent for row in area_tables.areas(labels, GEOTRANSFORM, ["Forest"])] == [0, None]
+    assert [row.percent for row in map_of(labels, ["Forest"]).areas] == [0, None]
 
 
 def test_area_table(tmp_path, labels):
-    rows = area_tables.write_areas(tmp_path / "areas.csv", labels, GEOTRANSFORM, NAMES)
-    assert rows == area_tables.areas(labels, GEOTRANSFORM, NAMES)
+    area_tables.write_areas(tmp_path / "areas.csv", map_of(labels))
     with open(tmp_path / "areas.csv", encoding="utf-8", newline="") as stream:
         table = list(csv.reader(stream))
     assert table[0] == [
@@ -299,7 +309,7 @@ def test_area_table(tmp_path, labels):
 
 
 def test_area_table_of_a_map_in_degrees_has_no_hectares(tmp_path, labels):
-    area_tables.write_areas(tmp_path / "a.csv", labels, GEOTRANSFORM, NAMES, unit=None)
+    area_tables.write_areas(tmp_path / "a.csv", map_of(labels, unit=None))
     assert "\nForest,10,,52.63\n" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 
@@ -310,7 +320,7 @@ def test_which_reference_systems_are_in_metres(crs, metres):
 
 def test_polygons_carry_class_and_hectares(tmp_path, labels):
     path = tmp_path / "polygons.gpkg"
-    geopackages.write_polygons(path, labels, GEOTRANSFORM, CRS, NAMES)
+    geopackages.write_polygons(path, map_of(labels))
     script = (
         "import sys, json; from osgeo import ogr; ogr.UseExceptions(); d = ogr.Open(sys.argv[1]);"
         "print(json.dumps([dict(f.items(), area=f.GetGeometryRef().GetArea()) for f in d[0]]))"
@@ -332,20 +342,26 @@ def test_polygons_carry_class_and_hectares(tmp_path, labels):
         (np.zeros((2, 2), np.uint8), [str(i) for i in range(255)], "at most 254 class names"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(tmp_path, labels, names, message):
+def test_labels_that_do_not_fit_are_refused(labels, names, message):
     with pytest.raises(ValueError, match=message):
-        geotiffs.write_label_map(tmp_path / "label.tif", labels, GEOTRANSFORM, CRS, names)
-    assert list(tmp_path.iterdir()) == []
+        map_of(labels, names)
 
 
 @pytest.mark.parametrize(
-    ("values", "names", "message"),
+    ("values", "every", "message"),
     [
         (np.zeros((2, 2)), None, "must be uint8 .percent. or float32 .0..1., got float64"),
-        (np.zeros((2, 2, 2), np.uint8), NAMES, "3 bands of probabilities expected"),
-        (np.zeros((2, 2, 3), np.uint8), None, "1 bands of probabilities expected"),
+        (np.zeros((2, 3), np.uint8), None, "labels and probability must have one shape"),
+        (None, np.zeros((1, 2, 2), np.uint8), "3 bands of probabilities expected"),
+        (None, np.zeros((3, 2, 3), np.uint8), "labels and all_probabilities must have one shape"),
     ],
 )
-def test_probabilities_that_do_not_fit_are_refused(tmp_path, values, names, message):
+def test_probabilities_that_do_not_fit_are_refused(values, every, message):
     with pytest.raises(ValueError, match=message):
-        geotiffs.write_probability_map(tmp_path / "p.tif", values, GEOTRANSFORM, CRS, {}, names)
+        map_of(np.zeros((2, 2), np.uint8), probability=values, all_probabilities=every)
+
+
+def test_a_map_without_probabilities_has_none_to_write(tmp_path, labels):
+    with pytest.raises(ValueError, match="the map of Pisa has no probabilities"):
+        geotiffs.write_probability_map(tmp_path / "p.tif", map_of(labels, name="Pisa"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,28 +1,15 @@
-"""The parts of a map that are more than its classes: settings, small print, what it depends on."""
+"""The parts of a map that are more than its classes: names, small print, what it depends on."""
 
-import importlib
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from make_products import make_safe, write_image
 
 from image_functions import BANDS_RGB
-from landuse import command_line
-from landuse.mapping import classification, map_files, plans
+from landuse.mapping import classification, plans
 from landuse.scenes import opening
-
-step = importlib.import_module("06_classify_image")
-
-
-def test_settings_are_the_constants_of_the_step():
-    constants = command_line.constants(vars(step))
-    settings = plans.Settings.of(constants)
-    assert settings.constants() == constants
-    assert list(settings.constants()) == list(constants)
-    assert settings.stride == step.STRIDE
 
 
 @pytest.mark.parametrize(
@@ -36,10 +23,8 @@ def test_settings_are_the_constants_of_the_step():
     ],
 )
 def test_probabilities_go_beside_the_labels(label, probability):
-    constants = command_line.constants(vars(step)) | {"PATH_TO_LABEL_IMAGE": label}
-    assert plans.Settings.of(constants).probability_template == probability
-    constants["PATH_TO_PROB_IMAGE"] = "other.tif"
-    assert plans.Settings.of(constants).probability_template == "other.tif"
+    assert plans.probability_template(label, None) == probability
+    assert plans.probability_template(label, "other.tif") == "other.tif"
 
 
 def test_a_model_that_guesses_is_told():
@@ -77,13 +62,12 @@ MADE = "Model model.keras (VGG16), stride 8 px, window by window."
     ],
 )
 def test_caption(level, time, text):
-    scene = SimpleNamespace(level=level, sensing_time=time)
-    assert map_files.caption(scene, FACTS) == text
+    assert classification.caption(level, time, FACTS) == text
 
 
 def test_caption_of_a_dense_map():
-    scene = SimpleNamespace(level=None, sensing_time=None)
-    assert map_files.caption(scene, {**FACTS, "method": "dense"}).endswith("stride 8 px, dense.")
+    said = classification.caption(None, None, {**FACTS, "method": "dense"})
+    assert said.endswith("stride 8 px, dense.")
 
 
 @pytest.mark.parametrize("given", ["MTD_MSIL1C.xml", "."])

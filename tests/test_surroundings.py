@@ -317,12 +317,15 @@ except locale.Error:
 sys.path.insert(0, sys.argv[1])
 print(f"{1.5:n}")
 import numpy as np
-from landuse.outputs import area_tables, geotiffs
+from landuse.outputs import area_tables, geotiffs, land_use_map
 from landuse.rasters import reading
 place = (600000.5, 12.5, 0.0, 4850000.25, 0.0, -12.5)
 labels = np.arange(6, dtype=np.uint8).reshape(2, 3) % 2
-geotiffs.write_label_map("a.tif", labels, place, "EPSG:32632", ["Grün", "Été"], {"SHARE": 0.5})
-area_tables.write_areas("a.csv", labels, place, ["Grün", "Été"])
+land_use = land_use_map.LandUseMap(
+    labels, place, "EPSG:32632", ["Grün", "Été"], facts={"SHARE": 0.5}
+)
+geotiffs.write_label_map("a.tif", land_use)
+area_tables.write_areas("a.csv", land_use)
 _, info = reading.read_raster("a.tif")
 print(info.geotransform == place, list(info.category_names) == ["Grün", "Été"])
 print(info.metadata["SHARE"], open("a.csv", encoding="utf-8-sig").read().count(",0.05,"))

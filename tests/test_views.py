@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from landuse import map_values
-from landuse.outputs import area_tables, class_colours, map_layers, pages, quicklooks
+from landuse.outputs import class_colours, land_use_map, map_layers, pages, quicklooks
+from landuse.rasters import geotransforms
 
 GEOTRANSFORM = (600_000.0, 80.0, 0.0, 4_850_000.0, 0.0, -80.0)
 SCENE_GEOTRANSFORM = (600_000.0, 10.0, 0.0, 4_850_000.0, 0.0, -10.0)
@@ -20,6 +21,19 @@ def read_png(path):
     from PIL import Image
 
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def map_of(labels, geotransform=GEOTRANSFORM, crs="EPSG:32632", **more):
+    return land_use_map.LandUseMap(labels, geotransform, crs, NAMES, **more)
+
+
+def picture_of(rgb, labels=None, geotransform=GEOTRANSFORM):
+    """The scene at 10 m, or one that covers just what its labels cover."""
+    if labels is None:
+        return map_layers.Picture(rgb, SCENE_GEOTRANSFORM)
+    left, bottom, right, top = geotransforms.extent(geotransform, labels.shape)
+    size = (right - left) / rgb.shape[1], (bottom - top) / rgb.shape[0]
+    return map_layers.Picture(rgb, (left, size[0], 0.0, top, 0.0, size[1]))
 
 
 @pytest.fixture
@@ -111,9 +125,7 @@ def test_thinning_takes_the_middle_pixel_and_keeps_the_place():
 
 def test_quicklook_shows_the_classes_in_their_colours(tmp_path, scene, labels):
     path = tmp_path / "look.png"
-    quicklooks.write_quicklook(
-        path, scene, labels, NAMES, GEOTRANSFORM, "A scene", rgb_geotransform=SCENE_GEOTRANSFORM
-    )
+    quicklooks.write_quicklook(path, map_of(labels, name="A scene"), picture_of(scene))
     picture = read_png(path)
     columns = picture.shape[1]
     middle = picture[:, columns // 3 : 2 * columns // 3]  # the second panel
@@ -124,7 +136,7 @@ def test_quicklook_shows_the_classes_in_their_colours(tmp_path, scene, labels):
 
 
 def test_quicklook_has_forest_above_river(tmp_path, scene, labels):
-    quicklooks.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    quicklooks.write_quicklook(tmp_path / "a.png", map_of(labels), picture_of(scene, labels))
     picture = read_png(tmp_path / "a.png")
     panels = picture[: int(picture.shape[0] * 0.7)]
     forest = np.argwhere((panels == class_colours.COLOURS["Forest"]).all(axis=2))
@@ -134,9 +146,8 @@ def test_quicklook_has_forest_above_river(tmp_path, scene, labels):
 
 def test_quicklook_has_the_same_bytes_and_no_program_name(tmp_path, scene, labels):
     for name in ("a.png", "b.png"):
-        quicklooks.write_quicklook(
-            tmp_path / name, scene, labels, NAMES, GEOTRANSFORM, "A $x$ scene"
-        )
+        land_use = map_of(labels, name="A $x$ scene")
+        quicklooks.write_quicklook(tmp_path / name, land_use, picture_of(scene, labels))
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"Software" not in content
@@ -147,21 +158,21 @@ def test_quicklook_has_the_same_bytes_and_no_program_name(tmp_path, scene, label
 def test_quicklook_of_any_shape_and_of_nothing_but_nodata(tmp_path, shape):
     rgb = np.zeros((*shape, 3), np.uint8)
     labels = np.full(shape, map_values.NODATA, np.uint8)
-    quicklooks.write_quicklook(tmp_path / "a.png", rgb, labels, NAMES, GEOTRANSFORM, "Nothing")
+    quicklooks.write_quicklook(tmp_path / "a.png", map_of(labels), picture_of(rgb, labels))
     assert min(read_png(tmp_path / "a.png").shape[:2]) > 300
 
 
 def test_quicklook_does_not_need_pyplot(tmp_path, scene, labels):
     already = "matplotlib.pyplot" in sys.modules
-    quicklooks.write_quicklook(tmp_path / "a.png", scene, labels, NAMES, GEOTRANSFORM, "A")
+    quicklooks.write_quicklook(tmp_path / "a.png", map_of(labels), picture_of(scene, labels))
     assert already or "matplotlib.pyplot" not in sys.modules
 
 
 def test_legend_note_says_what_is_missing():
     areas = [
-        area_tables.Area("A", 3, 3.0, 100.0),
-        area_tables.Area("B", 0, 0.0, 0.0),
-        area_tables.Area("nodata", 1, 1.0, None),
+        land_use_map.Area("A", 3, 3.0, 100.0, 0.75),
+        land_use_map.Area("B", 0, 0.0, 0.0, 0.0),
+        land_use_map.Area("nodata", 1, 1.0, None, 0.25),
     ]
     assert quicklooks._legend_note(areas, "By hand.") == (
         "Shares of the classified area.  Not found: B.  "
@@ -171,9 +182,8 @@ def test_legend_note_says_what_is_missing():
 
 def test_scene_of_another_type_is_refused(tmp_path, labels):
     with pytest.raises(ValueError, match="natural_colour returns it; got uint16"):
-        quicklooks.write_quicklook(
-            tmp_path / "a.png", np.zeros((9, 9, 3), np.uint16), labels, NAMES, GEOTRANSFORM, "A"
-        )
+        picture = picture_of(np.zeros((9, 9, 3), np.uint16))
+        quicklooks.write_quicklook(tmp_path / "a.png", map_of(labels), picture)
 
 
 # ---- the page
@@ -182,19 +192,14 @@ def test_scene_of_another_type_is_refused(tmp_path, labels):
 @pytest.fixture
 def page(tmp_path, scene, labels, probability):
     path = tmp_path / "map.html"
-    pages.write_html(
-        path,
-        scene,
+    land_use = map_of(
         labels,
-        probability,
-        NAMES,
-        GEOTRANSFORM,
-        "S2A_MSIL1C <b>&amp;",
-        rgb_geotransform=SCENE_GEOTRANSFORM,
-        crs_name="WGS 84 / UTM zone 32N",
-        subtitle="4 July 2015",
+        probability=probability,
+        name="S2A_MSIL1C <b>&amp;",
+        sensing_time="4 July 2015",
         caption="{{data}} stays as it is",
     )
+    pages.write_html(path, land_use, picture_of(scene))
     return path
 
 
@@ -216,7 +221,7 @@ def test_names_cannot_break_the_page(page):
 
 def test_page_has_the_same_bytes(tmp_path, scene, labels):
     for name in ("a.html", "b.html"):
-        pages.write_html(tmp_path / name, scene, labels, None, NAMES, GEOTRANSFORM, "A")
+        pages.write_html(tmp_path / name, map_of(labels), picture_of(scene, labels))
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -224,13 +229,9 @@ def test_page_stays_small(tmp_path):
     rng = np.random.default_rng(5)
     rgb = rng.integers(1, 255, (2100, 2100, 3)).astype(np.uint8)  # noise: the worst case
     labels = rng.integers(0, 4, (2100, 2100)).astype(np.uint8)
-    pages.write_html(tmp_path / "a.html", rgb, labels, labels, NAMES, GEOTRANSFORM, "A")
+    land_use = map_of(labels, probability=labels)
+    pages.write_html(tmp_path / "a.html", land_use, picture_of(rgb, labels))
     assert (tmp_path / "a.html").stat().st_size < 8e6
-
-
-def test_page_refuses_probabilities_of_another_map(tmp_path, scene, labels):
-    with pytest.raises(ValueError, match="one shape"):
-        pages.write_html(tmp_path / "a.html", scene, labels, labels[1:], NAMES, GEOTRANSFORM, "A")
 
 
 # ---- the page in a browser
@@ -482,15 +483,17 @@ def test_page_loads_one_file_and_logs_nothing(viewer):
 def test_page_without_probability_or_metres(browser, tmp_path, scene, labels):
     path = tmp_path / "plain.html"
     degrees = (10.0, 0.001, 0.0, 43.0, 0.0, -0.001)
-    pages.write_html(path, scene, labels, None, NAMES, degrees, "Plain", metric=False, unit=None)
+    land_use = map_of(labels, degrees, "EPSG:4326", unit=None)
+    pages.write_html(path, land_use, picture_of(scene, labels, degrees))
     viewer = Viewer(browser, path)
     assert not viewer.find("fade-row").is_displayed()
     assert not viewer.find("scale").is_displayed()
     label, place = viewer.point(0, 0)
     assert label == "River"
     np.testing.assert_allclose(
-        [float(part) for part in place.split(", ")], [10.02, 42.985], atol=1e-4
+        [float(part) for part in place.split(" · ")[0].split(", ")], [10.02, 42.985], atol=1e-4
     )
+    assert place.endswith(" · WGS 84")
     assert viewer.errors() == []
 
 

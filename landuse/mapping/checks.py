@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landuse import choices, devices
-from landuse.mapping import methods, plans, whole_scene
+from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
 
 SUFFIXES = (".tif", ".tiff")  # of maps
@@ -27,34 +27,40 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
     return images
 
 
-def check_settings(settings: plans.Settings) -> None:
-    """Raise a ValueError for settings that no scene could be classified with."""
-    choices.check_choice("METHOD", settings.method, methods.METHODS)
-    choices.check_choice("ENGINE", settings.engine, engines.ENGINES)
-    choices.check_choice("PRECISION", settings.precision, precisions.PRECISIONS)
-    choices.check_choice(
-        "PROBABILITY_TYPE", settings.probability_type, whole_scene.PROBABILITY_TYPES
-    )
-    for name in ("stride", "batch_size", "block_size"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name.upper()} must be 1 or more, not {value}")
-    if not 0 <= settings.min_probability <= 1:
-        raise ValueError(
-            f"MIN_PROBABILITY must lie between 0 and 1, not {settings.min_probability}"
-        )
-    if settings.engine == "openvino" and importlib.util.find_spec("openvino") is None:
+def check_map(stride: int, min_probability: float, probability_type: str) -> None:
+    """Raise a ValueError for a map that cannot be made of any scene."""
+    check_size("STRIDE", stride)
+    choices.check_choice("PROBABILITY_TYPE", probability_type, whole_scene.PROBABILITY_TYPES)
+    if not 0 <= min_probability <= 1:
+        raise ValueError(f"MIN_PROBABILITY must lie between 0 and 1, not {min_probability}")
+
+
+def check_computing(
+    method: str, engine: str, precision: str, batch_size: int, block_size: int | None
+) -> None:
+    """Raise a ValueError for what no scene can be classified with, here or anywhere."""
+    choices.check_choice("METHOD", method, methods.METHODS)
+    choices.check_choice("ENGINE", engine, engines.ENGINES)
+    choices.check_choice("PRECISION", precision, precisions.PRECISIONS)
+    check_size("BATCH_SIZE", batch_size)
+    check_size("BLOCK_SIZE", block_size)
+    if engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
-    if settings.engine == "openvino" and devices.backend() != "tensorflow":
+    if engine == "openvino" and devices.backend() != "tensorflow":
         raise ValueError(
             f"ENGINE = 'openvino' takes models from TensorFlow, not from {devices.backend()}: set "
             "KERAS_BACKEND=tensorflow, or ENGINE = 'keras'"
         )
 
 
-def check_templates(settings: plans.Settings, images: Sequence[Path]) -> None:
+def check_size(name: str, value: int | None) -> None:
+    """Raise a ValueError for a number below 1."""
+    if value is not None and value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")
+
+
+def check_templates(label: str, probability: str | None, images: Sequence[Path]) -> None:
     """Raise a ValueError when the outputs of several scenes, or two of one, would be one file."""
-    label, probability = settings.path_to_label_image, settings.path_to_prob_image
     if label == probability:
         raise ValueError(f"labels and probabilities cannot both be written to {probability}")
     for name, template in (("PATH_TO_LABEL_IMAGE", label), ("PATH_TO_PROB_IMAGE", probability)):

@@ -1,7 +1,7 @@
 """The model made ready for a scene, and what it says of every cell."""
 
 import functools
-import importlib.util
+import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from landuse import devices, files, map_values, sensors
 from landuse.mapping import map_blocks, methods, plans, saved_blocks, whole_scene
 from landuse.networks import engines
+from landuse.outputs import land_use_map
+from landuse.rasters import geotransforms
 
 if TYPE_CHECKING:
     import keras
@@ -18,51 +20,68 @@ class ReadyNetwork(NamedTuple):
     """A model made ready for a scene."""
 
     predict: engines.Predict
-    shape: tuple[int, int, int, int]  # of what it is called with: a batch of windows, or a block
     method: str
-    facts: dict[str, Any]  # what the values of the map depend on
+    engine: str
+    precision: str
+    batch_size: int  # windows in a call
+    block_size: int  # px, side of the pieces done at once
 
 
-def network_for(plan: plans.Plan, model: "keras.Model") -> ReadyNetwork:
+def network_for(
+    plan: plans.Plan,
+    model: "keras.Model",
+    *,
+    engine: str,
+    precision: str,
+    batch_size: int,
+    block_size: int | None,
+) -> ReadyNetwork:
     """Make the model ready for a scene, and say what will be computed and how long it takes.
+
+    Parameters
+    ----------
+    plan : Plan
+    model : keras.Model
+    engine : {"keras", "openvino"}
+    precision : {"auto", "float32", "bfloat16"}
+    batch_size : int
+        Windows per call of the network.
+    block_size : int or None
+        Side in pixels of the pieces done at once; None: what suits the method.
 
     Raises
     ------
     ValueError
         When METHOD = "dense" was asked for, but a layer of the network does not allow it.
     """
-    precision = engines.resolve_precision(plan.settings.engine, plan.settings.precision)
-    method = plan.method
+    chosen = engines.resolve_precision(engine, precision)
+
+    def ready(method: str) -> ReadyNetwork:
+        size = methods.block_size_for(method, block_size)
+        shape = call_shape(plan, method, batch_size, size)
+        dense_stride = plan.grid.stride if method == "dense" else None
+        predict = _predict(model, shape, engine, chosen, dense_stride)
+        return ReadyNetwork(predict, method, engine, chosen, batch_size, size)
+
     try:
-        predict = predict_for(plan, model, method, precision)
+        network = ready(plan.method)
     except engines.NoDenseFormError as error:
-        if plan.settings.method == "dense":
+        if plan.wanted_method == "dense":
             raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
         print(f"  window by window, not dense: {error}")
-        method = "windows"
-        predict = predict_for(plan, model, method, precision)
-    facts = describe(plan, method, precision)
-    network = ReadyNetwork(predict, call_shape(plan, method), method, facts)
-    announce(plan, network, precision)
+        network = ready("windows")
+    announce(plan, network)
     return network
 
 
-def predict_for(
-    plan: plans.Plan, model: "keras.Model", method: str, precision: str
-) -> engines.Predict:
-    """Make the function from raw pixels to probabilities; scenes that are alike share it."""
-    dense_stride = plan.settings.stride if method == "dense" else None
-    shape = call_shape(plan, method)
-    return _predict(model, shape, plan.settings.engine, precision, dense_stride)
-
-
-def call_shape(plan: plans.Plan, method: str) -> tuple[int, int, int, int]:
+def call_shape(
+    plan: plans.Plan, method: str, batch_size: int, block_size: int
+) -> tuple[int, int, int, int]:
     """Give the shape of what the network is called with: a batch of windows, or a block."""
     bands = len(plan.record["band_names"])
     if method == "dense":
-        size = methods.block_size_for(method, plan.settings.block_size)
-        return 1, *methods.dense_block_shape(plan.grid, size), bands
-    return plan.settings.batch_size, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
+        return 1, *methods.dense_block_shape(plan.grid, block_size), bands
+    return batch_size, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
 
 
 @functools.lru_cache(maxsize=2)
@@ -71,22 +90,39 @@ def _predict(*arguments: Any) -> engines.Predict:
     return engines.make_predict(*arguments)
 
 
-def describe(plan: plans.Plan, method: str, precision: str) -> dict[str, Any]:
+def announce(plan: plans.Plan, network: ReadyNetwork) -> None:
+    """Say what is going to be computed on what, and about how long it takes."""
+    rows, columns = plan.grid.shape
+    cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
+    print(f"device: {engines.describe_device(network.engine)}, {network.precision}")
+    print(
+        f"map of {plan.scene.name}: {rows}x{columns} cells, {cells:,} windows, "
+        f"method {network.method!r}"
+    )
+    calls = len(map_blocks.blocks_of(plan.grid, network.block_size, network.method))
+    if network.method == "windows":
+        calls = max(calls, -(-cells // network.batch_size))
+    shape = call_shape(plan, network.method, network.batch_size, network.block_size)
+    seconds = engines.seconds_of_calls(network.predict, shape, plan.scene.dtype, calls)
+    print(f"estimated time: {engines.duration(seconds)}", flush=True)
+
+
+def describe(plan: plans.Plan, network: ReadyNetwork, min_probability: float) -> dict[str, Any]:
     """Give what the values of a map depend on, for its metadata and for continuing it."""
-    settings, backend = plan.settings, devices.backend()
-    openvino = settings.engine == "openvino"
+    backend = devices.backend()
+    openvino = network.engine == "openvino"
     return {
-        "model": Path(settings.path_to_model).name,
-        "model_sha256": files.sha256(settings.path_to_model),
+        "model": plan.path_to_model.name,
+        "model_sha256": files.sha256(plan.path_to_model),
         "network": plan.record["network"],
         "product": plan.scene.product,
         "product_name": plan.scene.name,
         "sensing_time": plan.scene.sensing_time,
-        "stride": settings.stride,
-        "method": method,
-        "engine": settings.engine if openvino else f"keras on {backend}",
-        "precision": precision,
-        "min_probability": settings.min_probability,
+        "stride": plan.grid.stride,
+        "method": network.method,
+        "engine": network.engine if openvino else f"keras on {backend}",
+        "precision": network.precision,
+        "min_probability": min_probability,
         "versions": {
             name: importlib.metadata.version(name)
             for name in ("keras", "openvino" if openvino else backend, "numpy")
@@ -94,58 +130,84 @@ def describe(plan: plans.Plan, method: str, precision: str) -> dict[str, Any]:
     }
 
 
-def announce(plan: plans.Plan, network: ReadyNetwork, precision: str) -> None:
-    """Say what is going to be computed on what, and about how long it takes."""
-    settings, (rows, columns) = plan.settings, plan.grid.shape
-    cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
-    print(f"device: {engines.describe_device(settings.engine)}, {precision}")
-    print(
-        f"map of {plan.scene.name}: {rows}x{columns} cells, {cells:,} windows, "
-        f"method {network.method!r}"
-    )
-    block_size = methods.block_size_for(network.method, settings.block_size)
-    calls = len(map_blocks.blocks_of(plan.grid, block_size, network.method))
-    if network.method == "windows":
-        calls = max(calls, -(-cells // settings.batch_size))
-    seconds = engines.seconds_of_calls(network.predict, network.shape, plan.scene.dtype, calls)
-    print(f"estimated time: {engines.duration(seconds)}", flush=True)
+def classify(
+    plan: plans.Plan,
+    network: ReadyNetwork,
+    *,
+    min_probability: float,
+    probability_type: str,
+    all_probabilities: bool,
+) -> land_use_map.LandUseMap:
+    """Give the map of a scene, going on where an earlier run was stopped.
 
+    Its arrays lie on disk, in the folder of the unfinished map: write what must outlive that.
 
-def classify(plan: plans.Plan, network: ReadyNetwork) -> whole_scene.Result:
-    """Give labels and probabilities of a scene, going on where an earlier run was stopped.
+    Parameters
+    ----------
+    plan : Plan
+    network : ReadyNetwork
+    min_probability : float
+        Cells whose label is less probable become "uncertain".
+    probability_type : {"uint8", "float32"}
+        Percent, or 0..1.
+    all_probabilities : bool
+        Keep those of all classes too.
 
     Raises
     ------
     ValueError
         When there is no data where the map was wanted.
     """
-    settings = plan.settings
-    identity = {"files": state_of(plan.scene.files()), "mask_clouds": settings.mask_clouds}
+    scene, facts = plan.scene, describe(plan, network, min_probability)
+    identity = {"files": state_of(scene.files()), "mask_clouds": scene.masks_clouds}
     result = whole_scene.classify_scene(
-        plan.scene.read,
+        scene.read,
         plan.shape,
         network.predict,
-        settings.stride,
+        plan.grid.stride,
         len(plan.record["class_names"]),
         plan.unfinished,
-        {**network.facts, **identity},
+        {**facts, **identity},
         method=network.method,
-        batch_size=settings.batch_size,
-        block_size=methods.block_size_for(network.method, settings.block_size),
+        batch_size=network.batch_size,
+        block_size=network.block_size,
         grid=plan.grid,
         inside=plan.inside,
         mirror_nodata=True,
-        min_probability=settings.min_probability,
-        probability_type=settings.probability_type,
-        all_probabilities=settings.all_probabilities,
+        min_probability=min_probability,
+        probability_type=probability_type,
+        all_probabilities=all_probabilities,
     )
     if (result.labels == map_values.NODATA).all():
         saved_blocks.remove_saved_blocks(plan.unfinished)
         raise ValueError(f"{plan.image} is all nodata where a map was wanted: there is none")
-    return result
+    uncertain = [map_values.UNCERTAIN] if min_probability > 0 else []
+    return land_use_map.LandUseMap(
+        result.labels,
+        plan.geotransform,
+        scene.crs,
+        [*plan.record["class_names"], *uncertain],
+        result.probability,
+        result.all_probabilities,
+        name=scene.name,
+        sensing_time=str(scene.sensing_time or ""),
+        bounds=geotransforms.extent(scene.geotransform, plan.shape),
+        unit=scene.ground.unit if scene.ground is not None else None,
+        facts=facts,
+        caption=caption(scene.level, scene.sensing_time, facts),
+    )
 
 
 def state_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Give names, sizes and times of change of files: those of another scene are others."""
     stats = [(str(path), path.stat()) for path in paths]
     return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+def caption(level: str | None, sensing_time: str | None, facts: dict[str, Any]) -> str:
+    """Say how a map was made, and whose data it shows, as the licence of Sentinel data asks."""
+    how = "dense" if facts["method"] == "dense" else "window by window"
+    made = f"Model {facts['model']} ({facts['network']}), stride {facts['stride']} px, {how}."
+    if not (level and sensing_time):  # no Sentinel-2 product
+        return made
+    return f"{made} Contains modified Copernicus Sentinel data {sensing_time[:4]}."

@@ -4,15 +4,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from landuse.mapping import plans
-
 
 class Outcomes:
     """What became of each scene; with several, an error of one does not stop the others."""
 
     def __init__(self, images: Sequence[Path]) -> None:
         self.images = images
-        self.written: dict[Path, plans.Plan] = {}
+        self.written: dict[Path, tuple[Path, dict[str, Path]]] = {}
         self.errors: dict[Path, Exception] = {}
 
     @contextlib.contextmanager
@@ -25,6 +23,10 @@ class Outcomes:
                 raise
             print(f"  error: {error}")
             self.errors[image] = error
+
+    def note(self, image: Path, label: Path, further: dict[str, Path]) -> None:
+        """Note where the map of a scene is, and what there is to look at besides the labels."""
+        self.written[image] = label, further
 
     def report(self) -> None:
         """Say where the maps are, and what belongs to them.
@@ -39,8 +41,9 @@ class Outcomes:
             if image in self.errors:
                 print(f"{whose}: none, {self.errors[image]}")
                 continue
-            print(f"{whose}: {self.written[image].label}")
-            for what, path in self.written[image].outputs.items():
+            label, further = self.written[image]
+            print(f"{whose}: {label}")
+            for what, path in further.items():
                 print(f"  {what}: {path}")
         if self.errors:
             counts = f"{len(self.errors)} of {len(self.images)}"

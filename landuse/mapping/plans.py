@@ -1,79 +1,37 @@
 """A plan for the map of each scene: where it lies, how it is made, where it goes.
 
-`plan_map` opens a scene and checks, before long work, that its map can be made and written.
+`plan_map` checks, before long work, that the map of an open scene can be made and written.
 """
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from landuse import files, map_values
+from landuse import files
 from landuse.evaluation import doubts
 from landuse.mapping import grids, methods
+from landuse.outputs import map_formats
 from landuse.rasters import geotransforms, reference_systems, vectors
 from landuse.sample import sample_marker
-from landuse.scenes import opening, plausibility, scene_reader
+from landuse.scenes import plausibility, scene_reader
 
-FURTHER = {  # by setting: what it writes beside the labels, and the ending of that
-    "QUICKLOOK": ("picture", ".png"),
-    "HTML": ("page", ".html"),
-    "POLYGONS": ("polygons", ".gpkg"),
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The constants of step 6, where they are explained; here in lower case."""
-
-    path_to_image: str | list[str]
-    path_to_model: str
-    path_to_label_image: str
-    path_to_prob_image: str | None
-    stride: int
-    bounds: Sequence[float] | str | None
-    min_probability: float
-    probability_type: str
-    all_probabilities: bool
-    band_names: list[str] | None
-    reflectance_scale: float | None
-    radiometric_offset: float | str
-    granule: str | None
-    mask_clouds: bool
-    strict: bool
-    quicklook: bool
-    html: bool
-    polygons: bool
-    method: str
-    engine: str
-    precision: str
-    batch_size: int
-    block_size: int | None
-
-    @classmethod
-    def of(cls, constants: dict[str, Any]) -> "Settings":
-        """Make them from the constants by name, as `command_line.constants` gives them."""
-        return cls(**{name.lower(): value for name, value in constants.items()})
-
-    @property
-    def probability_template(self) -> str:
-        """PATH_TO_PROB_IMAGE, or by default a name like that of the labels."""
-        if self.path_to_prob_image is not None:
-            return self.path_to_prob_image
-        label = Path(self.path_to_label_image)
-        return str(beside(label, f"_probability{label.suffix}"))
-
-    def constants(self) -> dict[str, Any]:
-        """Give them as constants by name, to be kept beside the map."""
-        return {name.upper(): value for name, value in asdict(self).items()}
+AreaOfInterest = Sequence[float] | str | None  # left, bottom, right, top; or a file of polygons
 
 
 def beside(label: Path, ending: str) -> Path:
     """Give the path of a further file: "maps/pisa.png" beside "maps/pisa_label.tif"."""
     return label.with_name(label.stem.removesuffix("_label") + ending)
+
+
+def probability_template(label: str, probability: str | None) -> str:
+    """Give PATH_TO_PROB_IMAGE, or by default a name like that of the labels."""
+    if probability is not None:
+        return probability
+    return str(beside(Path(label), f"_probability{Path(label).suffix}"))
 
 
 @dataclass(frozen=True)
@@ -88,11 +46,12 @@ class Plan:
         Open.
     record : dict
         Of the model.
-    settings : Settings
-    grid : mapping.Grid
+    path_to_model : Path
+    grid : Grid
         Of the map.
     inside : ndarray of shape (grid.rows, grid.columns), bool, or None
         Cells of the area of interest.
+    wanted_method : {"auto", "windows", "dense"}
     method : {"windows", "dense"}
         As model, stride and cost suggest.
     label, probability : Path
@@ -102,18 +61,13 @@ class Plan:
     image: Path
     scene: scene_reader.Scene
     record: dict[str, Any]
-    settings: Settings
+    path_to_model: Path
     grid: grids.Grid
     inside: np.ndarray | None
+    wanted_method: str
     method: str
     label: Path
     probability: Path
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the labels in order."""
-        uncertain = [map_values.UNCERTAIN] if self.settings.min_probability > 0 else []
-        return self.record["class_names"] + uncertain
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,28 +80,9 @@ class Plan:
         return grids.grid_geotransform(self.scene.geotransform, self.grid)
 
     @property
-    def unit(self) -> geotransforms.MapUnit | None:
-        """What a unit of the map measures on the ground, None where nobody knows."""
-        return self.scene.ground.unit if self.scene.ground is not None else None
-
-    @property
     def unfinished(self) -> Path:
         """Folder of the map while it is not complete."""
         return self.label.with_name(self.label.name + ".partial")
-
-    def wants(self, name: str) -> bool:
-        """Tell whether one of the settings in FURTHER is switched on."""
-        return bool(getattr(self.settings, name.lower()))
-
-    @property
-    def outputs(self) -> dict[str, Path]:
-        """What there is to look at besides the labels, by what it is."""
-        further = {
-            what: self.beside(ending)
-            for name, (what, ending) in FURTHER.items()
-            if self.wants(name)
-        }
-        return {"probability": self.probability, **further}
 
     def beside(self, ending: str) -> Path:
         """Give the path of a further file of the map."""
@@ -156,22 +91,41 @@ class Plan:
 
 def plan_map(
     image: Path,
+    scene: scene_reader.Scene,
     record: dict[str, Any],
-    settings: Settings,
+    *,
+    path_to_model: str,
+    stride: int,
+    bounds: AreaOfInterest,
+    method: str,
+    path_to_label_image: str,
+    path_to_prob_image: str | None,
+    strict: bool,
     stack: contextlib.ExitStack,
     others: Sequence[Plan] = (),
 ) -> Plan:
-    """Open a scene and check, before long work, that its map can be made and written.
+    """Check, before long work, that the map of a scene can be made and written.
 
     Parameters
     ----------
     image : Path
-        A product, a folder of bands or a raster.
+        What the scene was opened from.
+    scene : Scene
+        Open.
     record : dict
         Of the model.
-    settings : Settings
+    path_to_model : str
+    stride : int
+        Pixels from one cell of the map to the next.
+    bounds : four numbers, path of a vector file, or None
+        The area that is wanted: all of the scene by default.
+    method : {"auto", "windows", "dense"}
+    path_to_label_image, path_to_prob_image : str
+        "{product}" in them is the name of the scene. None: beside the labels.
+    strict : bool
+        Whether a warning is an error.
     stack : contextlib.ExitStack
-        Closes the scene, and gives its outputs free for other runs.
+        Gives the outputs free for other runs.
     others : sequence of Plan
         Of the scenes before it, whose maps must not be written over.
 
@@ -180,45 +134,34 @@ def plan_map(
     ValueError, OSError
         With what is wrong and what to do.
     """
-    print(f"scene: {image}")
-    scene = stack.enter_context(
-        opening.open_scene(
-            image,
-            record["band_names"],
-            record["units"],
-            settings.radiometric_offset,
-            settings.mask_clouds,
-            settings.granule,
-            settings.band_names,
-            settings.reflectance_scale,
-        )
-    )
-    grid, inside = area_of_interest(scene, settings)
+    grid, inside = area_of_interest(scene, stride, bounds)
+    template = probability_template(path_to_label_image, path_to_prob_image)
     plan = Plan(
-        image,
-        scene,
-        record,
-        settings,
-        grid,
-        inside,
-        methods.choose_method(settings.method, record, grid),
-        output_path(settings.path_to_label_image, scene.name),
-        output_path(settings.probability_template, scene.name),
+        image=image,
+        scene=scene,
+        record=record,
+        path_to_model=Path(path_to_model),
+        grid=grid,
+        inside=inside,
+        wanted_method=method,
+        method=methods.choose_method(method, record, grid),
+        label=output_path(path_to_label_image, scene.name),
+        probability=output_path(template, scene.name),
     )
-    check_outputs(plan, others)
+    check_outputs(plan, bounds, others)
     stack.enter_context(files.lock(plan.label, "writing the map"))
     if plan.label.exists():
         print(f"  {plan.label} exists; the new map will replace it")
     warnings = [*check_model(record, image), *plausibility.check_against_model(scene, record)]
-    warn(scene, warnings, settings.strict)
+    warn(scene, warnings, strict)
     return plan
 
 
 def area_of_interest(
-    scene: scene_reader.Scene, settings: Settings
+    scene: scene_reader.Scene, stride: int, bounds: AreaOfInterest
 ) -> tuple[grids.Grid, np.ndarray | None]:
     """Give the cells within BOUNDS, and for polygons which of them have their centre inside."""
-    grid, bounds = grids.scene_grid((scene.rows, scene.columns), settings.stride), settings.bounds
+    grid = grids.scene_grid((scene.rows, scene.columns), stride)
     if bounds is None:
         return grid, None
     place = scene.geotransform
@@ -244,13 +187,12 @@ def output_path(template: str, product: str) -> Path:
     return path
 
 
-def check_outputs(plan: Plan, others: Sequence[Plan]) -> None:
+def check_outputs(plan: Plan, bounds: AreaOfInterest, others: Sequence[Plan]) -> None:
     """Raise a ValueError when a map would be written over its own input, or over another map."""
-    settings = plan.settings
-    inputs = {plan.image.resolve(), Path(settings.path_to_model).resolve()}
-    if isinstance(settings.bounds, str):
-        inputs.add(Path(settings.bounds).resolve())
-    further = [plan.beside(ending) for _, ending in FURTHER.values()]
+    inputs = {plan.image.resolve(), plan.path_to_model.resolve()}
+    if isinstance(bounds, str):
+        inputs.add(Path(bounds).resolve())
+    further = [plan.beside(known.ending) for known in map_formats.FORMATS.values()]
     for output in (plan.label, plan.probability, *further):
         if output.resolve() in inputs:
             raise ValueError(

@@ -42,14 +42,9 @@ _SIMILAR_CLASSES = {
 
 def _cielab(colours: np.ndarray) -> np.ndarray:
     """Return CIELAB (D65) of sRGB `colours` of shape (N, 3), 0..255."""
-    encoded = np.asarray(colours, dtype=np.float64) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    relative = linear @ np.transpose(to_xyz) / [0.9505, 1.0, 1.089]
-    root = np.where(relative > 0.008856, np.cbrt(relative), 7.787 * relative + 16 / 116)
-    lightness = 116 * root[:, 1] - 16
-    green_red, blue_yellow = 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])
-    return np.stack([lightness, green_red, blue_yellow], axis=1)
+    from skimage import color
+
+    return color.rgb2lab(np.asarray(colours, np.float64) / 255)
 
 
 def _distinct_colour(taken: Sequence[Colour]) -> Colour:

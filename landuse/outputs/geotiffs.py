@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from landuse import map_values
-from landuse.outputs import class_colours, qgis_styles
-from landuse.rasters import geotransforms, writing
+from landuse.outputs import land_use_map, qgis_styles
+from landuse.rasters import writing
 
 _COG_OPTIONS = ("COMPRESS=DEFLATE", "LEVEL=6", "BIGTIFF=IF_SAFER")
 
@@ -24,104 +24,56 @@ def _metadata_tags(metadata: Mapping[str, object]) -> dict[str, str]:
     return tags
 
 
-def write_label_map(
-    path: str | Path,
-    labels: np.ndarray,
-    geotransform: geotransforms.SixFloats,
-    crs: str,
-    class_names: Sequence[str],
-    metadata: Mapping[str, object] | None = None,
-) -> None:
+def write_label_map(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     """Write labels as a Cloud Optimized GeoTIFF, and a QGIS style beside it.
 
     The class names go into the category names, which GDAL keeps in a side file, and as CLASS_0,
-    CLASS_1, ... into the GeoTIFF itself, so that they survive when the .tif is copied alone.
-    The same arguments give the same bytes.
+    CLASS_1, ... into the GeoTIFF itself, so that they survive when the .tif is copied alone. The
+    facts become tags, without those that are None. The same map gives the same bytes.
 
     Parameters
     ----------
     path : str or Path
         The .tif to write. The style gets the same name with the ending .qml.
-    labels : ndarray of shape (rows, columns), uint8
-        Class index, or NODATA.
-    geotransform : six floats
-        As GDAL has it: left, pixel width, 0, top, 0, minus the pixel height.
-    crs : str
-        WKT or "EPSG:32632".
-    class_names : sequence of str
-        Names in the order of the labels.
-    metadata : mapping, optional
-        What becomes tags of the GeoTIFF: model, product, settings. None values are left out.
-
-    Raises
-    ------
-    ValueError
-        When labels and class names do not belong together.
+    land_use : LandUseMap
     """
-    map_values.check_labels(labels, class_names)
-    legend = {f"CLASS_{index}": name for index, name in enumerate(class_names)}
-    described = ", ".join(f"{index} {name}" for index, name in enumerate(class_names))
+    names = land_use.class_names
+    legend = {f"CLASS_{index}": name for index, name in enumerate(names)}
+    described = ", ".join(f"{index} {name}" for index, name in enumerate(names))
     description = {"TIFFTAG_IMAGEDESCRIPTION": f"Land use: {described}; {map_values.NODATA} nodata"}
-    colours = class_colours.colours_of(class_names)
     # The raster comes last: where it is, the map is complete.
-    qgis_styles.write_style(Path(path).with_suffix(".qml"), class_names, colours)
+    qgis_styles.write_style(Path(path).with_suffix(".qml"), names, land_use.colours)
     writing.write_geotiff(
         path,
-        labels,
-        geotransform,
-        crs,
+        land_use.labels,
+        land_use.geotransform,
+        land_use.crs,
         nodata=map_values.NODATA,
         band_names=["land use"],
-        metadata={**_metadata_tags(metadata or {}), **legend, **description},
-        category_names=list(class_names),
-        colours=colours,
+        metadata={**_metadata_tags(land_use.facts), **legend, **description},
+        category_names=list(names),
+        colours=land_use.colours,
         options=[*_COG_OPTIONS, "OVERVIEW_RESAMPLING=MODE"],
         driver="COG",
     )
 
 
-def write_probability_map(
-    path: str | Path,
-    probability: np.ndarray,
-    geotransform: geotransforms.SixFloats,
-    crs: str,
-    metadata: Mapping[str, object] | None = None,
-    class_names: Sequence[str] | None = None,
-) -> None:
+def write_probability_map(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     """Write probabilities as a Cloud Optimized GeoTIFF, and a QGIS style beside it.
 
+    The first band is that of the label; where the map has them, one more for each class follows.
     Its overviews are means.
 
     Parameters
     ----------
     path : str or Path
         The .tif to write. The style gets the same name with the ending .qml.
-    probability : ndarray of shape (rows, columns) or (rows, columns, classes)
-        uint8 percent with nodata 255, or float32 0..1 with nodata -1.
-    geotransform, crs, metadata
-        As in `write_label_map`.
-    class_names : sequence of str, optional
-        With one probability per class: their names, which describe the bands.
-
-    Raises
-    ------
-    ValueError
-        When the array is neither of the two types or its bands do not fit the names.
+    land_use : LandUseMap
+        With probabilities.
     """
-    if probability.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
-        raise ValueError(
-            "probabilities must be uint8 (percent) or float32 (0..1), got "
-            f"{probability.dtype} {probability.shape}"
-        )
-    percent = probability.dtype == np.uint8
+    names, bands = _probability_bands(land_use)
+    percent = bands.dtype == np.uint8
     unit = "percent" if percent else "0..1"
-    names = list(class_names) if class_names is not None else ["probability of the label"]
-    bands = probability[..., None] if probability.ndim == 2 else probability
-    if bands.ndim != 3 or bands.shape[2] != len(names):
-        raise ValueError(
-            f"{len(names)} bands of probabilities expected ({', '.join(names)}), got an array of "
-            f"shape {probability.shape}"
-        )
     predictor = [] if percent else ["PREDICTOR=FLOATING_POINT"]
     meaning = (
         f"Probability ({unit}) that the network gives to a class, over all classes 1; "
@@ -131,15 +83,26 @@ def write_probability_map(
     writing.write_geotiff(
         path,
         bands,
-        geotransform,
-        crs,
+        land_use.geotransform,
+        land_use.crs,
         nodata=map_values.NODATA if percent else map_values.NODATA_PROBABILITY,
         band_names=names,
         metadata={
-            **_metadata_tags(metadata or {}),
+            **_metadata_tags(land_use.facts),
             "UNIT": unit,
             "TIFFTAG_IMAGEDESCRIPTION": meaning,
         },
         options=[*_COG_OPTIONS, *predictor, "OVERVIEW_RESAMPLING=AVERAGE"],
         driver="COG",
     )
+
+
+def _probability_bands(land_use: land_use_map.LandUseMap) -> tuple[list[str], np.ndarray]:
+    """Return the names of the bands, and them as (rows, columns, bands)."""
+    if land_use.probability is None:
+        raise ValueError(f"the map of {land_use.name or 'this scene'} has no probabilities")
+    names, bands = ["probability of the label"], land_use.probability[np.newaxis]
+    if land_use.all_probabilities is not None:
+        names += land_use.class_names[: len(land_use.all_probabilities)]
+        bands = np.concatenate([bands, land_use.all_probabilities])
+    return names, np.moveaxis(bands, 0, -1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,21 +79,28 @@ def layer_of(array: np.ndarray, geotransform: geotransforms.SixFloats, largest: 
     return Layer(pixels, geotransforms.extent(thinned, pixels.shape))
 
 
-def scene_transform(
-    rgb: np.ndarray, labels: np.ndarray, geotransform: geotransforms.SixFloats
-) -> geotransforms.SixFloats:
-    """Return the geotransform of a scene that covers just what its labels cover."""
-    left, bottom, right, top = geotransforms.extent(geotransform, labels.shape)
-    return left, (right - left) / rgb.shape[1], 0.0, top, 0.0, (bottom - top) / rgb.shape[0]
+class Picture(NamedTuple):
+    """The scene of a map in natural colour."""
+
+    rgb: np.ndarray  # (rows, columns, 3) uint8, as `natural_colour` returns it; 0: nodata
+    geotransform: geotransforms.SixFloats
 
 
-def check_scene(rgb: np.ndarray) -> None:
-    """Raise a ValueError unless a scene is what `natural_colour` returns."""
+def scene_layer(picture: Picture, largest: int) -> Layer:
+    """Return a scene, thinned to at most `largest` pixels a side, and what it covers.
+
+    Raises
+    ------
+    ValueError
+        Unless it is what `natural_colour` returns.
+    """
+    rgb = picture.rgb
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(
             "the scene must be uint8 of shape (rows, columns, 3), as natural_colour returns it; "
             f"got {rgb.dtype} {rgb.shape}"
         )
+    return layer_of(rgb, picture.geotransform, largest)
 
 
 def paint(labels: np.ndarray, colours: Sequence[class_colours.Colour]) -> np.ndarray:

@@ -6,15 +6,14 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landuse import files, map_values
-from landuse.outputs import area_tables, class_colours, map_layers
-from landuse.rasters import geotransforms
+from landuse.outputs import land_use_map, map_layers
+from landuse.rasters import reference_systems
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
 
@@ -34,15 +33,13 @@ def _as_data_uri(rgb: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _page_data(
-    scene: map_layers.Layer,
-    land_use: map_layers.Layer,
-    probability: np.ndarray | None,
-    areas: Sequence[area_tables.Area],
-    colours: Sequence[class_colours.Colour],
-) -> dict[str, Any]:
+def _page_data(scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> dict[str, Any]:
     """Return what the page's script reads."""
-    whole = sum(area.hectares for area in areas)
+    labels = map_layers.layer_of(land_use.labels, land_use.geotransform, map_layers.LARGEST_PAGE)
+    percent = None
+    if land_use.probability is not None:
+        thinned, _ = map_layers.thin(land_use.probability, map_layers.LARGEST_PAGE)
+        percent = _packed(map_values.to_percent(thinned))
     shape = ("rows", "columns")
     return {
         "scene": {
@@ -51,17 +48,20 @@ def _page_data(
             **dict(zip(shape, scene.pixels.shape[:2], strict=True)),
         },
         "map": {
-            "labels": _packed(land_use.pixels),
-            "probability": None if probability is None else _packed(probability),
-            "bounds": land_use.bounds,
-            **dict(zip(shape, land_use.pixels.shape, strict=True)),
+            "labels": _packed(labels.pixels),
+            "probability": percent,
+            "bounds": labels.bounds,
+            **dict(zip(shape, labels.pixels.shape, strict=True)),
         },
         "classes": [
             {"name": a.class_name, "colour": c, "percent": a.percent, "hectares": a.hectares}
-            for a, c in zip(areas, colours, strict=False)
+            for a, c in zip(land_use.areas, land_use.colours, strict=False)
         ],
         "nodata": map_values.NODATA,
-        "nodata_percent": 100 * areas[-1].hectares / whole if whole else 0.0,
+        "nodata_percent": 100 * land_use.areas[-1].share,
+        "crs": reference_systems.crs_name(land_use.crs),
+        "metric": reference_systems.in_metres(land_use.crs),
+        "unit": land_use.unit and land_use.unit.metres,
     }
 
 
@@ -77,64 +77,23 @@ def _fill_template(texts: dict[str, str], data: dict[str, Any]) -> str:
 
 
 def write_html(
-    path: str | Path,
-    rgb: np.ndarray,
-    labels: np.ndarray,
-    probability: np.ndarray | None,
-    class_names: Sequence[str],
-    geotransform: geotransforms.SixFloats,
-    title: str,
-    *,
-    rgb_geotransform: geotransforms.SixFloats | None = None,
-    crs_name: str = "",
-    subtitle: str = "",
-    caption: str = "",
-    colours: Sequence[class_colours.Colour] | None = None,
-    metric: bool = True,
-    unit: geotransforms.MapUnit | None = geotransforms.METRE,
+    path: str | Path, land_use: land_use_map.LandUseMap, picture: map_layers.Picture
 ) -> None:
     """Write a page to look at the map in a browser; it loads nothing from anywhere.
 
     Parameters
     ----------
     path : str or Path
-        The .html to write; the same arguments give the same bytes.
-    rgb, labels, class_names, geotransform, title, rgb_geotransform, subtitle, caption, colours
-        As in `write_quicklook`.
-    probability : ndarray of shape (rows, columns) or None
-        Of the labels: uint8 percent with nodata 255, or float32 0..1 with nodata -1.
-    crs_name : str
-        Stands beside the coordinates, e.g. "WGS 84 / UTM zone 32N".
-    metric : bool
-        Whether the units of the map are called metres; coordinates are written as such.
-    unit : MapUnit or None
-        What a unit of the map measures on the ground. None: nobody knows, and there are no scale
-        bar and no areas.
+        The .html to write; the same map gives the same bytes.
+    land_use : LandUseMap
+        Without a unit, there are no scale bar and no areas.
+    picture : Picture
+        Of the scene.
     """
-    map_layers.check_scene(rgb)
-    if probability is not None and probability.shape != labels.shape:
-        raise ValueError(
-            f"labels and probability must have one shape, got {labels.shape} and "
-            f"{probability.shape}"
-        )
-    scene = map_layers.layer_of(
-        rgb,
-        rgb_geotransform or map_layers.scene_transform(rgb, labels, geotransform),
-        map_layers.LARGEST_PAGE,
-    )
-    percent = None
-    if probability is not None:
-        percent = map_values.to_percent(map_layers.thin(probability, map_layers.LARGEST_PAGE)[0])
-    data = _page_data(
-        scene,
-        map_layers.layer_of(labels, geotransform, map_layers.LARGEST_PAGE),
-        percent,
-        area_tables.areas(labels, geotransform, class_names, scene.bounds, unit),
-        colours or class_colours.colours_of(class_names),
-    )
-    texts = {"title": title, "subtitle": subtitle, "caption": caption}
-    page = _fill_template(
-        texts, {**data, "crs": crs_name, "metric": metric, "unit": unit and unit.metres}
-    )
-    with files.atomic_path(path) as temporary:
-        Path(temporary).write_text(page, encoding="utf-8", newline="")
+    scene = map_layers.scene_layer(picture, map_layers.LARGEST_PAGE)
+    texts = {
+        "title": land_use.name,
+        "subtitle": land_use.sensing_time,
+        "caption": land_use.caption,
+    }
+    files.write_text(path, _fill_template(texts, _page_data(scene, land_use)))

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from landuse.outputs import area_tables, class_colours
+from landuse import files
+from landuse.outputs import class_colours
 
 # Five steps of viridis (Smith and van der Walt), which is even to the eye, colour-blind or not.
 _UNSURE_TO_SURE: tuple[class_colours.Colour, ...] = (
@@ -90,6 +91,4 @@ def _write_layer_style(path: str | Path, renderer: ElementTree.Element) -> None:
     ElementTree.SubElement(root, "blendMode").text = "0"
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
-    area_tables.write_text(
-        path, f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n"
-    )
+    files.write_text(path, f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n")

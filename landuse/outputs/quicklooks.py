@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import files, map_values
-from landuse.outputs import area_tables, class_colours, map_layers
+from landuse.outputs import class_colours, land_use_map, map_layers
 from landuse.rasters import geotransforms
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _legend_columns(names: Sequence[str], width: float) -> int:
 
 def _draw_legend(
     axes: "Axes",
-    present: Sequence[tuple[area_tables.Area, class_colours.Colour]],
+    present: Sequence[tuple[land_use_map.Area, class_colours.Colour]],
     rows: int,
     width: float,
 ) -> None:
@@ -119,16 +119,15 @@ def _draw_legend(
     axes.add_patch(Rectangle((0, 0), width, 0.18, fill=False, **frame))
 
 
-def _legend_note(areas: Sequence[area_tables.Area], caption: str) -> str:
+def _legend_note(areas: Sequence[land_use_map.Area], caption: str) -> str:
     """Return the small print: what was not found, how much is nodata, the caption."""
     absent = [area.class_name for area in areas[:-1] if area.pixels == 0]
     parts = ["Shares of the classified area."]
     if absent:
         more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
         parts.append(f"Not found: {', '.join(absent[:6])}{more}.")
-    whole = sum(area.hectares for area in areas)
-    if areas[-1].pixels and whole > 0:
-        part = _share_text(100 * areas[-1].hectares / whole)
+    if areas[-1].pixels and areas[-1].share > 0:
+        part = _share_text(100 * areas[-1].share)
         parts.append(f"No data (light grey): {part} of the scene.")
     return "  ".join([*parts, caption]).strip()
 
@@ -140,84 +139,45 @@ def _save_png(path: str | Path, figure: "Figure") -> None:
 
 
 def write_quicklook(
-    path: str | Path,
-    rgb: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    geotransform: geotransforms.SixFloats,
-    title: str,
-    *,
-    rgb_geotransform: geotransforms.SixFloats | None = None,
-    subtitle: str = "",
-    caption: str = "",
-    colours: Sequence[class_colours.Colour] | None = None,
-    unit: geotransforms.MapUnit | None = geotransforms.METRE,
+    path: str | Path, land_use: land_use_map.LandUseMap, picture: map_layers.Picture
 ) -> None:
     """Write a picture of the scene, the map, and the map over the scene, with their legend.
 
     Parameters
     ----------
     path : str or Path
-        The .png to write; the same arguments give the same bytes.
-    rgb : ndarray of shape (rows, columns, 3), uint8
-        The scene as `natural_colour` returns it; 0 in all bands is nodata.
-    labels : ndarray of shape (rows, columns), uint8
-        Class index, or 255 for nodata.
-    class_names : sequence of str
-        Names in the order of the labels.
-    geotransform : six floats
-        Of the labels.
-    title, subtitle, caption : str
-        Above the panels, e.g. the product and its date, and below the legend.
-    rgb_geotransform : six floats, optional
-        Of `rgb`. Without it, the scene covers just what the labels cover.
-    colours : sequence of (red, green, blue), optional
-        Of the classes; default: `class_colours.colours_of(class_names)`.
-    unit : MapUnit or None
-        What a unit of the map measures on the ground. None: nobody knows, and there is no scale
-        bar.
+        The .png to write; the same map gives the same bytes.
+    land_use : LandUseMap
+        Without a unit, there is no scale bar.
+    picture : Picture
+        Of the scene.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    map_layers.check_scene(rgb)
-    colours = colours or class_colours.colours_of(class_names)
-    scene = map_layers.layer_of(
-        rgb,
-        rgb_geotransform or map_layers.scene_transform(rgb, labels, geotransform),
-        map_layers.LARGEST_PICTURE,
-    )
-    areas = area_tables.areas(labels, geotransform, class_names, scene.bounds)
-    land_use = map_layers.layer_of(labels, geotransform, map_layers.LARGEST_PICTURE)
+    scene = map_layers.scene_layer(picture, map_layers.LARGEST_PICTURE)
     with rc_context({"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False}):
         figure = Figure(facecolor="white")
         FigureCanvasAgg(figure)
-        _compose(figure, scene, land_use, areas, colours, (title, subtitle, caption), unit)
+        _compose(figure, scene, land_use)
         _save_png(path, figure)
 
 
-def _compose(
-    figure: "Figure",
-    scene: map_layers.Layer,
-    land_use: map_layers.Layer,
-    areas: Sequence[area_tables.Area],
-    colours: Sequence[class_colours.Colour],
-    texts: tuple[str, str, str],
-    unit: geotransforms.MapUnit | None,
-) -> None:
+def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> None:
     """Lay out title, panels and legend in inches from the top."""
+    title, subtitle = land_use.name, land_use.sensing_time
     left, bottom, right, top = frame = scene.bounds
     panel_height = min(max(_PANEL_INCHES * (top - bottom) / (right - left), 1.0), 9.0)
     panel_width = min(_PANEL_INCHES, max(panel_height * (right - left) / (top - bottom), 4.2))
     width = 3 * panel_width + 4 * _MARGIN
     inner = width - 2 * _MARGIN
-    present = [(a, c) for a, c in zip(areas, colours, strict=False) if a.pixels]
-    present.sort(key=lambda entry: -entry[0].hectares)
+    present = [(a, c) for a, c in zip(land_use.areas, land_use.colours, strict=False) if a.pixels]
+    present.sort(key=lambda entry: -entry[0].share)
     columns = _legend_columns([area.class_name for area, _ in present], inner)
     rows = max(1, -(-len(present) // columns))
-    note = textwrap.wrap(_legend_note(areas, texts[2]), int(inner / 0.078))
-    head = 1.25 if texts[1] else 0.98  # inches from the top to the panels
+    note = textwrap.wrap(_legend_note(land_use.areas, land_use.caption), int(inner / 0.078))
+    head = 1.25 if subtitle else 0.98  # inches from the top to the panels
     below = head + panel_height + 0.25
     small_print = below + _BAR_INCHES + rows * _ROW_INCHES + 0.08
     height = small_print + 0.18 * len(note) + 0.25
@@ -230,29 +190,30 @@ def _compose(
     def write(from_top: float, text: str, size: float, **style: Any) -> None:
         figure.text(_MARGIN / width, 1 - from_top / height, text, fontsize=size, **style)
 
-    size = min(17, inner / (0.0102 * max(len(texts[0]), 1)))  # long names get smaller letters
-    write(0.5, texts[0], size, weight="bold", color=_INK)
-    write(0.8, texts[1], 11.5, color=_SOFT_INK)
-    for index, (name, layer, above) in enumerate(_panels(scene, land_use, colours)):
+    size = min(17, inner / (0.0102 * max(len(title), 1)))  # long names get smaller letters
+    write(0.5, title, size, weight="bold", color=_INK)
+    write(0.8, subtitle, 11.5, color=_SOFT_INK)
+    for index, (name, layer, above) in enumerate(_panels(scene, land_use)):
         from_left = _MARGIN + index * (panel_width + _MARGIN)
         axes = axes_at(from_left, head, panel_width, panel_height)
         _draw_panel(axes, name, layer, frame, above)
-        if index == 0 and unit is not None:
-            _draw_scale_bar(axes, frame, unit.metres)
+        if index == 0 and land_use.unit is not None:
+            _draw_scale_bar(axes, frame, land_use.unit.metres)
     legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
     _draw_legend(legend, present, rows, inner)
     write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")
 
 
 def _panels(
-    scene: map_layers.Layer, land_use: map_layers.Layer, colours: Sequence[class_colours.Colour]
+    scene: map_layers.Layer, land_use: land_use_map.LandUseMap
 ) -> list[tuple[str, map_layers.Layer, map_layers.Layer | None]]:
     """Return title, raster and what lies over it for each panel."""
     neutral = np.where(scene.pixels.any(axis=2, keepdims=True), scene.pixels, map_layers.NEUTRAL)
     natural = map_layers.Layer(neutral.astype(np.uint8), scene.bounds)
-    painted = map_layers.Layer(map_layers.paint(land_use.pixels, colours), land_use.bounds)
-    opacity = np.where(land_use.pixels == map_values.NODATA, 0, 130).astype(np.uint8)
-    veil = map_layers.Layer(np.dstack([painted.pixels, opacity]), land_use.bounds)
+    labels = map_layers.layer_of(land_use.labels, land_use.geotransform, map_layers.LARGEST_PICTURE)
+    painted = map_layers.Layer(map_layers.paint(labels.pixels, land_use.colours), labels.bounds)
+    opacity = np.where(labels.pixels == map_values.NODATA, 0, 130).astype(np.uint8)
+    veil = map_layers.Layer(np.dstack([painted.pixels, opacity]), labels.bounds)
     # The scene's own colours would mix with those of the classes, so most of them go.
     grey = neutral @ np.array([0.299, 0.587, 0.114])
     pale = map_layers.Layer(

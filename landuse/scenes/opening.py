@@ -7,6 +7,7 @@ resampling, and the clipping comes last.
 """
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,6 +134,49 @@ def open_scene(
         raise ValueError(f'units are {units!r}, expected "DN" or "rgb8"')
     radiometry.check_settings(radiometric_offset, reflectance_scale)
     found = finding.find_product(path, band_names, granule, order)
+    scene = _open_bands(
+        found, band_names, units, radiometric_offset, reflectance_scale, mask_clouds
+    )
+    scene.reopen = functools.partial(
+        _open_bands,
+        found,
+        units=units,
+        radiometric_offset=radiometric_offset,
+        reflectance_scale=reflectance_scale,
+        mask_clouds=False,
+    )
+    return scene
+
+
+def in_true_colour(scene: scene_reader.Scene) -> scene_reader.Scene:
+    """Open what a scene was read from once more, in red, green and blue, and without its clouds.
+
+    Nothing is looked for again. Where a colour is missing, the bands of the scene must do.
+
+    Parameters
+    ----------
+    scene : Scene
+
+    Returns
+    -------
+    Scene
+        A context manager of its own.
+    """
+    try:
+        return scene.reopen(sensors.BANDS_RGB)
+    except ValueError:
+        return scene.reopen(scene.band_names)
+
+
+def _open_bands(
+    found: products.Product,
+    band_names: Sequence[str],
+    units: str,
+    radiometric_offset: str | float,
+    reflectance_scale: float | None,
+    mask_clouds: bool,
+) -> scene_reader.Scene:
+    """Open bands of what was found."""
     _check_has_bands(found, band_names, units)
     with contextlib.ExitStack() as stack:
         bands, opened, said_grid = band_grids.open_bands(found, band_names, stack)
@@ -144,7 +188,7 @@ def open_scene(
         if not found.picture:
             radiometry.set_tables(bands, offsets, scale, units)
         scene = scene_reader.Scene(found, bands, units)
-        _check_size(scene, path)
+        _check_size(scene, found.path)
         if mask_clouds:
             scene._clouds = _open_clouds(found, scene)
         said = (said_offset, said_units, said_grid)

@@ -188,9 +188,15 @@ class Scene:
         file = "FILE" if found.kind == "folder" else found.path
         self.messages = (*found.messages, *_ground_messages(self.ground, self.crs, file))
         self.is_picture, self.assumed_order = found.picture, found.order
+        self.reopen: Callable[[Sequence[str]], Scene]  # other bands of the same; set on opening
         self._bands = tuple(bands)
         self._clouds: cloud_masks.Clouds | None = None
         self._lock = threading.Lock()
+
+    @property
+    def masks_clouds(self) -> bool:
+        """Whether pixels under clouds count as not valid."""
+        return self._clouds is not None
 
     def __enter__(self) -> Scene:
         return self
