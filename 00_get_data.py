@@ -1,4 +1,4 @@
-"""Step 0: get labelled patches, and for the sample also a scene to map.
+"""Script 00: get labelled patches, and for the sample also a scene to map.
 
 DATASET = "sample" makes a small landscape on this machine, without a download:
     data/sample/EuroSAT_MS/<Class>/*.tif     patches of 13 bands

@@ -1,4 +1,4 @@
-r"""Step 1: split labelled patches into a training, a validation and perhaps a test part.
+r"""Script 01: split labelled patches into a training, a validation and perhaps a test part.
 
 Reads a folder with a folder for each class (data/sample/EuroSAT_MS/<Class>/*.tif). Writes
     <split>/{train,validation,test}/<Class>/    the images, as hard links where possible, so

@@ -3,7 +3,7 @@
 Nothing is trained. Right are the classes of the folders, which must be classes of the model. One
 that was trained on mosaics at the end is measured in mosaics, as in its own report.
 
-Reads    PATH_TO_MODEL: a model.keras that a training step wrote; it knows its bands and classes
+Reads    PATH_TO_MODEL: a model.keras that a training script wrote; it knows its bands and classes
          PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
 Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ or so):
          report.md and report.json: accuracy, balanced accuracy, F1, kappa, precision and recall
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     pass
 
 # Paths
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
+PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
 PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
 PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping

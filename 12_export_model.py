@@ -1,10 +1,10 @@
-"""Step 12: export a trained model for other programs, and check that it says the same there.
+"""Script 12: export a trained model for other programs, and check that it says the same there.
 
 The file takes raw pixel values, as the model does: normalisation is inside. In the format's own
 metadata it says its classes, bands, units, patch size and licence. It is run at once in its own
 runtime, on patches, and compared with Keras; when it says something else, nothing is written.
 
-Reads    PATH_TO_MODEL: a model.keras that a training step wrote
+Reads    PATH_TO_MODEL: a model.keras that a training script wrote
          PATH_TO_PATCHES: a folder with a folder of patches for each class; half of them calibrate
          int8, on the other half the export is compared (by default the validation part of the
          split that the model was trained on)
@@ -23,7 +23,7 @@ from landuse import command_line, files
 from landuse.networks import model_files
 
 # Paths
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training step
+PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
 PATH_TO_PATCHES: str | None = None  # folder of class folders; None: validation part of its split
 PATH_TO_EXPORT: str | None = None  # None: beside the model, named after it
 
@@ -45,20 +45,20 @@ def main() -> None:
     """Export the model, and compare the export with Keras."""
     from landuse.exporting import exports, facts, file_formats, trial_patches
 
-    # Step 1: can it be made here?
+    # Can it be made here?
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
     record = model_files.read_record(PATH_TO_MODEL)
     path = exports.path_of(PATH_TO_EXPORT, PATH_TO_MODEL, file_format, PRECISION, DENSE_STRIDE)
     exports.check_path(path, file_format)
 
-    # Step 2: patches, half of them to calibrate on, half to compare on
+    # Patches, half of them to calibrate on, half to compare on
     found = trial_patches.find(PATH_TO_PATCHES, record, PATCHES)
     patches = trial_patches.read(found, record)
     side = patches.shape[1] if DENSE_STRIDE is None else IMAGE_SIZE or exports.FREE_SIDE
     calibration = trial_patches.as_images(patches[::2], side)
     images = trial_patches.as_images(patches[1::2], side)
 
-    # Step 3: the network, and what its file will say about it
+    # The network, and what its file will say about it
     exports.check_backend(FORMAT)
     model, _ = model_files.load(PATH_TO_MODEL)
     says = facts.facts_of(
@@ -71,7 +71,7 @@ def main() -> None:
     shape = exports.shape_of(len(record["band_names"]), BATCH, DENSE_STRIDE, IMAGE_SIZE)
     export = file_formats.Export(model, shape, DENSE_STRIDE, PRECISION, calibration, says)
 
-    # Step 4: write it, run it, compare it
+    # Write it, run it, compare it
     print(f"{PATH_TO_MODEL} to {FORMAT}, {PRECISION}", flush=True)
     comparison = exports.make(
         export,

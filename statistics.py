@@ -2,7 +2,7 @@
 
 Reads the training patches (<split>/train/<Class>/), prints for each band its mean, standard
 deviation, smallest and largest value, pooled over all pixels, and writes them, with percentiles,
-to <split>/statistics.json, where the training steps find them. Without that file they measure the
+to <split>/statistics.json, where the training scripts find them. Without that file they measure the
 training patches themselves, each time anew.
 
 Run:
@@ -23,7 +23,7 @@ if __name__ == "statistics":
     _spec.loader.exec_module(sys.modules[__name__])
 
 # What to read
-PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # folder made by step 01
+PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # folder made by script 01
 SKIP_BAD_PATCHES = False  # True: go on without damaged patches, naming them
 
 

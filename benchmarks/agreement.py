@@ -1,7 +1,7 @@
 """How right dense maps are: against the truth of patches, and against maps window by window.
 
 1. Patches of known classes are laid out in random order as one large mosaic, and its dense map is
-   made as step 6 makes it. The label at the centre of each patch is compared with its class, and
+   made as script 06 makes it. The label at the centre of each patch is compared with its class, and
    with what the patch gets by itself. All centres are counted; the patches along the edge of the
    mosaic see their own mirror image beyond it, so the inner ones, which have other patches on all
    sides, are counted by themselves too. Differences are paired, by patch, to the patch path of the
@@ -9,7 +9,7 @@
 2. Scenes are mapped densely and window by window on the same grid: the share of equal labels,
    overall and where the map that is compared with is sure. A picture shows scene and both maps.
    Two models differ from each other window by window already; a row says by how much.
-3. Seams: the dense map with the blocks of step 6 against one with small blocks: the share of equal
+3. Seams: the dense map with the blocks of script 06 against one with small blocks: share of equal
    labels, overall and along the edges of the small blocks.
 
 Run (DenseNet201, a scene of 600x600 px: some minutes):
@@ -44,8 +44,8 @@ PATH_TO_PICTURE = "agreement_{product}.png"  # one for each scene
 PATCHES = 2025  # at most, drawn with a fixed seed
 STRIDE = 8  # pixels from one label to the next; 8, 16 or 32
 SURE = 0.9  # probability from which a label counts as sure
-SMALL_BLOCK_SIZE = 256  # pixels, side of the blocks that are compared with those of step 6
-MARGIN = 64  # pixels of neighbours around each block, as step 6 has it; a multiple of STRIDE
+SMALL_BLOCK_SIZE = 256  # pixels, side of the blocks that are compared with those of script 06
+MARGIN = 64  # pixels of neighbours around each block, as script 06 has it; a multiple of STRIDE
 BATCH_SIZE = 64  # windows in one call of the network
 ENGINE = "keras"  # or openvino
 PRECISION = "float32"  # or bfloat16
@@ -325,7 +325,7 @@ def reader_of(scene):
 
 
 def map_of(read, shape, model, method, block_size):
-    """Classify a scene as step 6 does: labels and probabilities, (cell rows, cell columns)."""
+    """Classify a scene as script 06 does: labels and probabilities, (cell rows, cell columns)."""
     grid, bands = grids.scene_grid(shape, STRIDE), model.input_shape[-1]
     if method == "dense":
         call_shape = (1, *methods.dense_block_shape(grid, block_size, MARGIN), bands)

@@ -28,14 +28,14 @@ PATH_TO_DEMO = "demo"  # all that is written goes there
 SAMPLE_PATCHES_PER_CLASS = 200  # patches of each of the ten classes
 SEED = 42  # of the sample, the split and the training
 
-# Training (step 05)
+# Training (script 05)
 NETWORK = "DenseNet201"  # or VGG16
 EPOCHS = 10  # passes over the training patches
-TRAINING_FLAGS = ""  # further flags of step 05, as in "--batch-size 32 --symmetries"
+TRAINING_FLAGS = ""  # further flags of script 05, as in "--batch-size 32 --symmetries"
 
-# Map (step 06)
+# Map (script 06)
 STRIDE = 8  # px from one cell of the map to the next
-MAPPING_FLAGS = ""  # further flags of step 06
+MAPPING_FLAGS = ""  # further flags of script 06
 
 _WINDOW = 64  # px, side of the window that a cell of the map stands for
 _SHARE_FILLED = 0.8  # of a window that its class must cover to count as filled

@@ -1,6 +1,6 @@
-"""Windows a second of each engine and precision that step 6 can use, and the labels they change.
+"""Windows a second of each engine and precision that script 06 can use, and the labels they change.
 
-The network is called as step 6 calls it: with batches of windows, and where it is a model for
+The network is called as script 06 calls it: with batches of windows, and where it is a model for
 dense maps with a block of a scene, here a mosaic of patches. All engines and precisions have the
 same weights and take turns, and the best round of each counts. Ratios and differences are to Keras
 in float32 on the same backend. OpenVINO is measured under TensorFlow only: it cannot read what

@@ -64,7 +64,7 @@ def _processor() -> str:
 
 
 def random_classifier(name: str, bands: int, dense_layers: bool = True) -> Any:
-    """Make a classifier of ten classes with random weights, as steps 03 and 05 do.
+    """Make a classifier of ten classes with random weights, as scripts 03 and 05 do.
 
     Without its dense layers, it goes from the pooling to the probabilities.
     """

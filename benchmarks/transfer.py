@@ -3,11 +3,11 @@
 Each way trains on all folds but one, by the recipe of its step, and is measured on the one left
 out, until each patch has been left out once:
 
-    from scratch              step 05: all weights at random
-    mix, random               step 04, but the 1x1 convolution from 13 to 3 bands starts at random
-    mix                       step 04: it starts as the selection of red, green and blue
-    first convolution, random step 04 alternative, but the first convolution starts at random
-    first convolution         step 04 alternative: RGB kernels kept, the others from their mean
+    from scratch              script 05: all weights at random
+    mix, random               script 04, but the 1x1 convolution from 13 to 3 bands starts at random
+    mix                       script 04: it starts as the selection of red, green and blue
+    first convolution, random script 04 alternative, but the first convolution starts at random
+    first convolution         script 04 alternative: RGB kernels kept, the others from their mean
 
 Nothing is chosen by the patches left out: the weights of the last epoch count. The network of
 PATH_TO_MODEL must not have seen the RGB versions of these patches. A network is built and traced

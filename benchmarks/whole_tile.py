@@ -1,7 +1,7 @@
-"""How long step 6 takes for a whole Sentinel-2 tile, from the product to the finished files.
+"""How long script 06 takes for a whole Sentinel-2 tile, from the product to the finished files.
 
 Makes an L1C product of 10980x10980 px (13 bands, JPEG 2000) and models with random weights that
-count as trained for dense maps, once, and then maps the product with each by step 6's own command
+count as trained for dense maps, once, then maps the product with each by script 06's own command
 line, as a user would. Printed are minutes by the clock and of the processor, and the largest
 memory. The pixels are made; how long a map takes does not depend on them.
 
@@ -32,7 +32,7 @@ STRIDE = 8  # px from one cell of the map to the next
 METHOD = "dense"  # or windows (at a stride of 8, that takes hours)
 ENGINE = "keras"  # or openvino
 PRECISION = "auto"  # or float32, bfloat16
-BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: step 6 decides
+BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: script 06 decides
 SIZE = 10_980  # px, rows and columns of the product: a multiple of 6
 
 _STEP_6 = Path(__file__).resolve().parent.parent / "06_classify_image.py"
@@ -94,7 +94,7 @@ def write_model(name: str, path: str) -> None:
 
 
 def mapped(product: Path, model: Path, maps: Path) -> tuple[float, float, int]:
-    """Run step 6; give its seconds by the clock, of the processor, and its memory in bytes."""
+    """Run script 06; give its seconds by the clock, of the processor, and its memory in bytes."""
     shutil.rmtree(maps, ignore_errors=True)  # an unfinished map would be gone on with
     maps.mkdir()
     flags = {
@@ -118,7 +118,7 @@ def mapped(product: Path, model: Path, maps: Path) -> tuple[float, float, int]:
         _, status, usage = os.wait4(process.pid, 0)
     clock = time.perf_counter() - start
     if status:
-        raise ValueError(f"step 6 failed, see {maps.with_suffix('.log')}")
+        raise ValueError(f"script 06 failed, see {maps.with_suffix('.log')}")
     unit = 1 if sys.platform == "darwin" else 1024
     return clock, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
 

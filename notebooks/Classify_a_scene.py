@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Classify a scene
 #
-# Now the trained network makes a map. This notebook runs step 6,
+# Now the trained network makes a map. This notebook runs script 06,
 # [`06_classify_image.py`](../06_classify_image.py), and looks at what comes out:
 #
 # 1. the scene, and the map over it,
@@ -65,7 +65,7 @@ SAMPLE_PATCHES_PER_CLASS = 200  # of the sample; another number needs another PA
 # ## The model
 #
 # If [Train_from_Scratch](Train_from_Scratch.ipynb) was run with the same constants, its model is there
-# and step 5 says so at once. Otherwise it is trained now.
+# and script 05 says so at once. Otherwise it is trained now.
 
 # %%
 get_data = importlib.import_module("00_get_data")  # a name with a number: no import statement
@@ -95,7 +95,7 @@ train.main()
 # %% [markdown]
 # ## A single patch
 #
-# Given an image of exactly 64x64 px, step 6 names its class. The numbers are how sure the network is
+# Given an image of exactly 64x64 px, script 06 names its class. The numbers are how sure the network is
 # among the classes that it knows.
 
 # %%
@@ -108,7 +108,7 @@ classify.main()
 # %% [markdown]
 # ## The scene
 #
-# Step 6 opens products, GeoTIFFs and folders of bands. It finds the bands by their names, and knows
+# Script 06 opens products, GeoTIFFs and folders of bands. It finds the bands by their names, and knows
 # the offset that newer products carry. Here we open the scene ourselves to look at it.
 
 # %%
@@ -125,7 +125,7 @@ axes.imshow(picture)
 axes.axis("off");
 
 # %% [markdown]
-# ## Step 6: the map
+# ## Script 06: the map
 #
 # Each cell of the map gets the class of the 64x64 window around it. At the edge of the scene, its
 # mirror image stands in for what lies beyond.

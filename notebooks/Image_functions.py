@@ -186,7 +186,7 @@ for row, (name, options) in zip(panels, changes.items()):
 
 # %% [markdown]
 # `symmetries` takes the eight ways in which a square can be laid on itself. No pixel is interpolated
-# then, so nothing is lost. The training steps use it by default. Each column is another draw of the
+# then, so nothing is lost. The training scripts use it by default. Each column is another draw of the
 # same random numbers.
 #
 # ## Batches

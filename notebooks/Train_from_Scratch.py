@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Train a network from scratch
 #
-# This notebook runs step 5, [`05_train_ms_from_scratch.py`](../05_train_ms_from_scratch.py): a network
+# This notebook runs script 05, [`05_train_ms_from_scratch.py`](../05_train_ms_from_scratch.py): a network
 # that knows nothing learns to tell ten classes of land use from patches of 13 bands. We
 #
 # 1. get patches and split them into a training and a validation part,
@@ -54,7 +54,7 @@ PATH_TO_RUNS = "runs"  # models go there
 SAMPLE_PATCHES_PER_CLASS = 200  # of the sample; another number needs another PATH_TO_DATA
 
 # %% [markdown]
-# ## Steps 0 and 1: patches, and the split
+# ## Scripts 00 and 01: patches, and the split
 #
 # A network is always right about patches that it knows by heart. So it is measured on others: three
 # in ten patches of each class are held back for validation.
@@ -76,7 +76,7 @@ split.PATH_TO_SPLIT_DATASETS = str(
 split.main()
 
 # %% [markdown]
-# ## Step 5: the recipe
+# ## Script 05: the recipe
 #
 # This is what the script does. Its sections carry the numbers of the talk that this repository
 # follows. Nothing is frozen here: all weights start at random and learn together.
@@ -134,7 +134,7 @@ for name in ("network", "class_names", "band_names", "units", "patch_size"):
 # ## What is right, and what is confused
 #
 # At its end the training wrote a report on the validation part: it lies in the run folder.
-# (Step 7, [`07_evaluate_model.py`](../07_evaluate_model.py), writes the same for any model and any
+# (Script 07, [`07_evaluate_model.py`](../07_evaluate_model.py), writes the same for any model and any
 # folder of labelled patches.) Each row of the confusion matrix is a true class. Right answers stand on
 # the diagonal.
 
@@ -168,4 +168,4 @@ for name in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
 # [Classify_a_scene](Classify_a_scene.ipynb) makes a map with this model.
 # [Transfer_learning](Transfer_learning.ipynb) starts from a network that has learned before.
 # Mind that neighbouring patches of EuroSAT look alike: a random split flatters. `SPLIT = "geographic"`
-# in step 1 cuts by place.
+# in script 01 cuts by place.

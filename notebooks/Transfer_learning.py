@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Transfer learning
 #
-# A network that has learned much learns the next thing faster. This notebook runs step 2,
+# A network that has learned much learns the next thing faster. This notebook runs script 02,
 # [`02_train_rgb_finetuning.py`](../02_train_rgb_finetuning.py): it takes a network with what it has
 # learned, puts a new top on it, and goes on with few patches of *new* classes. We
 #
@@ -47,13 +47,13 @@ from landuse.patches import class_folders
 # %% [markdown]
 # ## What to train
 #
-# `WEIGHTS = None` works without a network: step 3 first trains what step 2 then starts from. With
+# `WEIGHTS = None` works without a network: script 03 first trains what script 02 then starts from. With
 # `WEIGHTS = "imagenet"`, Keras downloads weights that were learned on a million photographs. The path
 # of any `model.keras` of yours is fine, too.
 
 # %% tags=["parameters"]
 DATASET = "sample"  # or "EuroSAT_RGB": 27,000 real patches; they are downloaded once (95 MB)
-WEIGHTS = None  # or "imagenet", or the path of a model.keras; None: first train one (step 3)
+WEIGHTS = None  # or "imagenet", or the path of a model.keras; None: first train one (script 03)
 NETWORK = "ResNet50"  # or "DenseNet201", "VGG16"
 NEW_CLASSES = ["AnnualCrop", "Forest", "Highway", "PermanentCrop", "Residential"]
 NEW_PATCHES = 20  # to train with, of each new class; four times as many are to validate
@@ -69,7 +69,7 @@ SAMPLE_PATCHES_PER_CLASS = 200  # of the sample; another number needs another PA
 # %% [markdown]
 # ## Old classes and new ones
 #
-# Step 0 gets the patches. Then we copy them to two folders of classes, as one would put together data
+# Script 00 gets the patches. Then we copy them to two folders of classes, as one would put together data
 # of one's own: one folder per class, nothing else.
 
 # %%
@@ -90,7 +90,7 @@ for name, members in images.items():
         shutil.copy(file, work / kind / name)
 
 # %% [markdown]
-# Step 1 splits both. Of the new patches only one in five is for training.
+# Script 01 splits both. Of the new patches only one in five is for training.
 
 # %%
 split = importlib.import_module("01_split_data_to_train_and_validation")
@@ -116,7 +116,7 @@ for axes in panels.flat:
 # %% [markdown]
 # ## A network that has learned something
 #
-# Step 3 trains from scratch, on the old classes. With ImageNet weights this is not needed.
+# Script 03 trains from scratch, on the old classes. With ImageNet weights this is not needed.
 
 # %%
 from_scratch = importlib.import_module("03_train_rgb_from_scratch")
@@ -130,7 +130,7 @@ if WEIGHTS is None:
     WEIGHTS = f"{from_scratch.PATH_TO_RUN}/model.keras"
 
 # %% [markdown]
-# ## Step 2: the recipe
+# ## Script 02: the recipe
 #
 # The eight steps of the talk. First the network is frozen and only the new top learns: its weights
 # are random, and what they send back would spoil what the network knows. Then all but the first block
@@ -208,6 +208,6 @@ display(Image(f"{fine_tune.PATH_TO_RUN}/confusion_matrix.png", width=480))
 # %% [markdown]
 # ## Go on
 #
-# Step 4 does the same with 13 bands: [`04_train_ms_finetuning.py`](../04_train_ms_finetuning.py) mixes
+# Script 04 does the same with 13 bands: [`04_train_ms_finetuning.py`](../04_train_ms_finetuning.py) mixes
 # them to three, [the alternative](../04_train_ms_finetuning_alternative.py) makes the first layer of
 # the network take all of them. [Classify_a_scene](Classify_a_scene.ipynb) makes a map.

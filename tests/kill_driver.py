@@ -128,7 +128,7 @@ def tiny_network(weights: None, input_shape: tuple, include_top: bool, name: str
     return keras.Model(pixels, keras.layers.Conv2D(16, 3, strides=2)(values), name=name)
 
 
-# ---- step 01
+# ---- script 01
 
 
 def split_step(place: Path, quick: bool) -> Step:
@@ -168,7 +168,7 @@ def differing_files(one: Path, other: Path) -> list[str]:
     )
 
 
-# ---- step 06
+# ---- script 06
 
 
 def make_scene_and_model(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Step 6 end to end, through its command line and as a module, on small made scenes."""
+"""Script 06 end to end, through its command line and as a module, on small made scenes."""
 
 import csv
 import importlib.util

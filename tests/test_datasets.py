@@ -58,7 +58,7 @@ def test_find_images_sorts_and_passes_over_what_is_hidden(ms_folder):
 def test_find_images_answers_bad_folders(ms_folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"EuroSAT_SM; did you mean .*EuroSAT_MS\?"):
         class_folders.find_images(tmp_path / "EuroSAT_SM")
-    with pytest.raises(FileNotFoundError, match="step 00 gets the data"):
+    with pytest.raises(FileNotFoundError, match="script 00 gets the data"):
         class_folders.find_images(tmp_path / "nowhere" / "x")
     with pytest.raises(ValueError, match=r"holds no images.*did you mean .*EuroSAT_MS\?"):
         class_folders.find_images(tmp_path)
@@ -525,7 +525,7 @@ def test_load_part(ms_folder, tmp_path):
 
 
 def test_load_part_answers_missing_parts_and_unknown_classes(ms_folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="step 01 first"):
+    with pytest.raises(FileNotFoundError, match="script 01 first"):
         split_folders.load_part(tmp_path / "split", "train")
     make(ms_folder, tmp_path / "split")
     with pytest.raises(FileNotFoundError, match="test"):

@@ -1,4 +1,4 @@
-"""Step 0, against a small copy of EuroSAT on a server on this machine."""
+"""Script 00, against a small copy of EuroSAT on a server on this machine."""
 
 import hashlib
 import http.server
@@ -89,7 +89,7 @@ def server():
 
 @pytest.fixture
 def step(server, tmp_path, monkeypatch):
-    """Step 0 as a module that fetches from the server into tmp_path / "data"."""
+    """Script 00 as a module that fetches from the server into tmp_path / "data"."""
     module = importlib.import_module("00_get_data")
     settings = {
         "DATASET": "EuroSAT_RGB",

@@ -40,7 +40,7 @@ def test_it_prints_the_table_and_writes_the_file(repository, split):
 def test_bad_input_is_refused(repository, split):
     result = run(repository, "--path-to-split-datasets", split / "nothing")
     assert result.returncode == 2
-    assert "step 01 first" in result.stderr
+    assert "script 01 first" in result.stderr
     (split / "train" / "River" / "River_2.tif").write_bytes(b"II*\0")
     result = run(repository, "--path-to-split-datasets", split)
     assert result.returncode == 2

@@ -78,7 +78,7 @@ def ms(folder):
 
 @pytest.fixture(scope="module")
 def rgb_run(folder, rgb):
-    """Folder of a run of step 3, and what it printed."""
+    """Folder of a run of script 03, and what it printed."""
     path = folder / "03"
     answer = run(
         "03_train_rgb_from_scratch", path_to_split_datasets=rgb, path_to_run=path, **ONE_EPOCH
@@ -146,9 +146,9 @@ def test_a_finished_run_says_so_and_other_settings_are_refused(rgb, rgb_run, err
     ("script", "weights"),
     [
         ("02_train_rgb_finetuning", None),
-        ("02_train_rgb_finetuning", "step 3"),
-        ("04_train_ms_finetuning", "step 3"),
-        ("04_train_ms_finetuning_alternative", "step 3"),
+        ("02_train_rgb_finetuning", "script 03"),
+        ("04_train_ms_finetuning", "script 03"),
+        ("04_train_ms_finetuning_alternative", "script 03"),
     ],
 )
 def test_fine_tuning(script, weights, folder, rgb, ms, rgb_run):

@@ -164,7 +164,7 @@ def make(
 
 
 def keras_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int | None) -> Any:
-    """Give the function that Keras computes, as step 6 does in float32."""
+    """Give the function that Keras computes, as script 06 does in float32."""
     from landuse.networks import engines
 
     return engines.make_predict(model, shape, dense_stride=dense_stride)

@@ -55,7 +55,7 @@ def _folder_of(record: Mapping[str, Any]) -> str:
     bands = "RGB" if record["units"] == "rgb8" else "MS"
     raise FileNotFoundError(
         "PATH_TO_PATCHES: name a folder of patches to compare the export on, with a folder for "
-        f"each class; the split of the model ({split or 'not known'}) is not here. Steps 00 and "
+        f"each class; the split of the model ({split or 'not known'}) is not here. Scripts 00 and "
         f"01 make one: data/sample/split_{bands}/validation"
     )
 

@@ -18,7 +18,7 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
         if not image.exists():
             raise FileNotFoundError(
                 f"PATH_TO_IMAGE: {image} does not exist"
-                + (" (step 00 makes the scene of the sample)" if "sample" in image.parts else "")
+                + (" (script 00 makes the scene of the sample)" if "sample" in image.parts else "")
             )
     if not images:
         raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")

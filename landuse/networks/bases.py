@@ -48,7 +48,7 @@ def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras
     if bands != 3:
         raise ValueError(
             f"the weights of {weights} are for 3 bands, and {bands} are asked for: mix the bands "
-            "to 3 first (step 04) or widen the first convolution (step 04, alternative)"
+            "to 3 first (script 04) or widen the first convolution (script 04, alternative)"
         )
     if catalogue.network(name).build is not None:
         raise ValueError(
@@ -111,7 +111,7 @@ def _download_imagenet(name: str) -> keras.Model:
         raise OSError(
             f"the ImageNet weights of {name} could not be downloaded ({reason}). Get the "
             f"file on a machine that has a network, from {file}, and name it here: "
-            f"WEIGHTS = 'path/to/{file.rsplit('/', 1)[-1]}'; or train from scratch (steps 03, 05)"
+            f"WEIGHTS = 'path/to/{file.rsplit('/', 1)[-1]}'; or train from scratch (scripts 03, 05)"
         ) from error
 
 

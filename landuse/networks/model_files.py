@@ -154,7 +154,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
         raise IsADirectoryError(f"{path} is a folder, not a model: name the model.keras in it")
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"there is no model {path}; a training step (02 to 05) makes one, in its run folder"
+            f"there is no model {path}; a training script (02 to 05) makes one, in its run folder"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -174,7 +174,7 @@ def _read_member(archive: zipfile.ZipFile, path: str | Path) -> Any:
     if RECORD_MEMBER not in archive.namelist():
         raise ValueError(
             f"{path} is a Keras model, but not one of ours: it has no record of its classes and "
-            "bands. Train one with the steps 02 to 05"
+            "bands. Train one with the scripts 02 to 05"
         )
     if archive.getinfo(RECORD_MEMBER).file_size > _LARGEST_RECORD:
         raise ValueError(f"{path}: its record is too large to be one of ours")

@@ -178,7 +178,7 @@ def widen_first_convolution(
             raise ValueError(
                 f"{base.name} cannot take {len(band_names)} bands: its layer {layer.name} is made "
                 f"for {len(learned.band_names)}. Use one of "
-                f"{', '.join(catalogue.NETWORKS)}, or step 04"
+                f"{', '.join(catalogue.NETWORKS)}, or script 04"
             )
         base.get_layer(layer.name).set_weights(weights)
     front = (_wide_standardisation(learned, band_names, statistics),)
@@ -198,7 +198,7 @@ def _channels(learned: LearnedNetwork) -> list[int]:
         elif not isinstance(layer, keras.layers.Normalization):
             raise ValueError(
                 f"{learned.base.name} mixes its bands already ({layer.name}): widen a model of "
-                "step 02, 03 or 05, or fine-tune this one by step 04"
+                "script 02, 03 or 05, or fine-tune this one by script 04"
             )
     return [order.index(band) for band in range(len(order))]
 

@@ -38,7 +38,7 @@ def _missing_folder(folder: Path) -> FileNotFoundError:
     if near:
         hint = f"did you mean {' or '.join(str(folder.parent / name) for name in near)}?"
     else:
-        hint = "step 00 gets the data"
+        hint = "script 00 gets the data"
     return FileNotFoundError(f"there is no folder {folder}; {hint}")
 
 

@@ -165,7 +165,7 @@ def _build_folder(building: Path, split: splits.Split, settings: Mapping[str, An
 
 
 def _foreign_entries(folder: Path) -> list[str]:
-    """Entries of one of our split folders that neither step 01 nor a later step put there."""
+    """Entries of one of our split folders that neither script 01 nor a later step put there."""
     ours = {
         _MARKER,
         "statistics.json",
@@ -290,12 +290,12 @@ def check_split(
     for wanted in dict.fromkeys((folder, *(folder / part for part in parts))):
         if not wanted.is_dir():
             raise FileNotFoundError(
-                f"there is no folder {wanted}; split the images with step 01 first"
+                f"there is no folder {wanted}; split the images with script 01 first"
             )
 
 
 def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
-    """Tell whether step 01 made a split from the built-in sample; False where it did not say."""
+    """Tell whether script 01 made a split from the built-in sample; False where it did not say."""
     marker = _read_marker(Path(path_to_split))
     return marker is not None and marker.get("built_in_sample") is True
 
@@ -310,7 +310,7 @@ def load_part(
 
     Parameters
     ----------
-    path_to_split : folder made by step 01
+    path_to_split : folder made by script 01
     part : {"train", "validation", "test"}
     bands : names of the bands wanted, in order; None: all
     skip_bad : see `open_patches`

@@ -124,7 +124,7 @@ def read_data(
     Parameters
     ----------
     path_to_split : str
-        Folder that step 01 made.
+        Folder that script 01 made.
     bands : str or sequence of str
         A name of `image_functions.BAND_COMBINATIONS`, or band names.
     batch_size : int
