@@ -4,12 +4,13 @@
 # This notebook runs script 05, [`05_train_ms_from_scratch.py`](../05_train_ms_from_scratch.py): a network
 # that knows nothing learns to tell ten classes of land use from patches of 13 bands. We
 #
-# 1. get patches and split them into a training and a validation part,
-# 2. look at the recipe and train,
-# 3. look at how the learning went, and at what is still confused.
+# - get patches and split them into a training and a validation part,
+# - go through the recipe, part by part, and look at each,
+# - look at how the learning went, and at what is still confused.
 #
 # Everything is done by the scripts of this repository. A script is a module with constants: we set
-# them and call its `main()`.
+# them and call its `main()`. The `main()` of script 05 is cut into the parts that it is numbered by,
+# which are the eight steps of the talk that this repository follows: stop after each, and look.
 
 # %%
 # In Colab, run these lines first (remove the #). This was not tried in Colab.
@@ -19,8 +20,8 @@
 # # !pip install -q -r requirements.txt "gdal[numpy]==$(gdal-config --version).*"
 
 # %%
+import contextlib
 import importlib
-import inspect
 import os
 import sys
 from pathlib import Path
@@ -33,10 +34,21 @@ ROOT = next(folder for folder in start.parents if (folder / "image_functions.py"
 os.chdir(ROOT)
 sys.path.append(str(ROOT))  # at its end: the standard library's statistics comes first
 
-from IPython.display import Code, Image, display
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image, display
 
 from landuse import command_line, files
 from landuse.networks import model_files
+from landuse.patches import patch_pictures, split_folders
+
+# %% [markdown]
+# ## The constants of script 05
+#
+# These are its defaults; each is used by its name further down.
+
+# %%
+# cut 05_train_ms_from_scratch: constants
 
 # %% [markdown]
 # ## What to train
@@ -78,34 +90,68 @@ split.main()
 # %% [markdown]
 # ## Script 05: the recipe
 #
-# This is what the script does. Its sections carry the numbers of the talk that this repository
-# follows. Nothing is frozen here: all weights start at random and learn together.
+# Where the split lies, and where the run goes. If you stop somewhere and start again, the run goes on
+# after its last finished epoch.
 
 # %%
-train = importlib.import_module("05_train_ms_from_scratch")
-Code(inspect.getsource(train.main), language="python")
-
-# %% [markdown]
-# Each constant of the script can be set. These are its defaults:
+PATH_TO_SPLIT_DATASETS = split.PATH_TO_SPLIT_DATASETS
+PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_{{network}}_{DATASET}"
 
 # %%
-for name, value in command_line.constants(vars(train)).items():
-    print(f"{name} = {value!r}")
+# cut 05_train_ms_from_scratch: start
+
+# %%
+# cut 05_train_ms_from_scratch: 1
+
+# %%
+# cut 05_train_ms_from_scratch: 2
 
 # %% [markdown]
-# ## Training
-#
+# The whole model: pixels of 13 bands go in, the probabilities of the classes come out.
+
+# %%
+model.summary()
+
+# %%
+# cut 05_train_ms_from_scratch: 3
+
+# %% [markdown]
+# What the network will see of the first batch: above as the patches are, below as they are changed.
+# In the next epoch they are changed in other ways.
+
+# %%
+count, order = 8, train.order(0)
+figure, panels = plt.subplots(2, count, figsize=(10, 2.7), dpi=72, layout="constrained")
+for column, axes in enumerate(panels.T):
+    for row, patch in enumerate((data.train.patches[order[column]], train[0][0][column])):
+        axes[row].imshow(patch_pictures.patch_in_colours(patch.astype(np.uint16), data.band_names))
+        axes[row].axis("off")
+
+# %%
+# cut 05_train_ms_from_scratch: 4
+
+# %%
+# cut 05_train_ms_from_scratch: 5
+
+# %% [markdown]
+# All of it learns:
+
+# %%
+count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+print(f"{count:,} of {model.count_params():,} numbers learn")
+
+# %% [markdown]
 # `accuracy` and `loss` are those of the training patches (augmented, and with dropout), `val_accuracy`
-# and `val_loss` those of the validation patches. After each epoch all is saved. If you stop here and
-# run this cell again, it goes on; if it has finished before, it says so.
+# and `val_loss` those of the validation patches. After each epoch all is saved.
 
 # %%
-train.PATH_TO_SPLIT_DATASETS = split.PATH_TO_SPLIT_DATASETS
-train.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_{{network}}_{DATASET}"
-train.NETWORK = NETWORK
-train.EPOCHS = EPOCHS
-train.BATCH_SIZE = BATCH_SIZE
-train.main()
+# cut 05_train_ms_from_scratch: 6
+
+# %% [markdown]
+# At its end, the best model is measured on the validation part, and a report is written.
+
+# %%
+# cut 05_train_ms_from_scratch: end
 
 # %% [markdown]
 # ## Learning curves
@@ -115,8 +161,8 @@ train.main()
 # both are low, more epochs or a larger network help.
 
 # %%
-run = Path(train.PATH_TO_RUN.format(network=NETWORK))
-display(Image(run / "learning_curves.png", width=800))
+folder = run.folder
+display(Image(folder / "learning_curves.png", width=800))
 
 # %% [markdown]
 # ## What the model knows about itself
@@ -126,38 +172,38 @@ display(Image(run / "learning_curves.png", width=800))
 # raw pixels.
 
 # %%
-record = model_files.read_record(run / "model.keras")
+record = model_files.read_record(folder / "model.keras")
 for name in ("network", "class_names", "band_names", "units", "patch_size"):
     print(f"{name}: {record[name]}")
 
 # %% [markdown]
 # ## What is right, and what is confused
 #
-# At its end the training wrote a report on the validation part: it lies in the run folder.
+# The report on the validation part lies in the run folder.
 # (Script 07, [`07_evaluate_model.py`](../07_evaluate_model.py), writes the same for any model and any
 # folder of labelled patches.) Each row of the confusion matrix is a true class. Right answers stand on
 # the diagonal.
 
 # %%
-display(Image(run / "confusion_matrix.png", width=700))
+display(Image(folder / "confusion_matrix.png", width=700))
 
 # %% [markdown]
 # These are the patches about which the network was most sure and wrong. Often one understands it.
 
 # %%
-display(Image(run / "worst_confusions.png", width=700))
+display(Image(folder / "worst_confusions.png", width=700))
 
 # %% [markdown]
 # Is the network as sure as it is right? Where the bars end below the line, it is too sure.
 
 # %%
-display(Image(run / "reliability.png", width=400))
+display(Image(folder / "reliability.png", width=400))
 
 # %% [markdown]
 # The numbers, with intervals that hold 95 % of what chance does:
 
 # %%
-report = files.read_json(run / "report.json")
+report = files.read_json(folder / "report.json")
 for name in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
     value = report[name]
     print(f"{name:18} {value['value']:.3f}   ({value['low']:.3f} to {value['high']:.3f})")

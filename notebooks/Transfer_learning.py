@@ -5,10 +5,10 @@
 # [`02_train_rgb_finetuning.py`](../02_train_rgb_finetuning.py): it takes a network with what it has
 # learned, puts a new top on it, and goes on with few patches of *new* classes. We
 #
-# 1. put aside five classes as old, and a handful of patches of five others as new,
-# 2. let a network learn the old classes (or take ImageNet weights, if you have a network connection),
-# 3. fine-tune it on the new ones,
-# 4. compare with a network that learns the new ones from nothing.
+# - put aside five classes as old, and a handful of patches of five others as new,
+# - let a network learn the old classes (or take ImageNet weights, if you have a network connection),
+# - fine-tune it on the new ones, by the eight steps of the talk that this repository follows,
+# - compare with a network that learns the new ones from nothing.
 #
 # That is just what you would do with a few patches of your own classes.
 
@@ -20,8 +20,8 @@
 # # !pip install -q -r requirements.txt "gdal[numpy]==$(gdal-config --version).*"
 
 # %%
+import contextlib
 import importlib
-import inspect
 import os
 import shutil
 import sys
@@ -37,12 +37,20 @@ sys.path.append(str(ROOT))  # at its end: the standard library's statistics come
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Code, Image, display
+from IPython.display import Image, display
 
 import image_functions
-from landuse import files
+from landuse import command_line, files
 from landuse.evaluation import report_figures
-from landuse.patches import class_folders
+from landuse.patches import class_folders, split_folders
+
+# %% [markdown]
+# ## The constants of script 02
+#
+# These are its defaults; each is used by its name further down.
+
+# %%
+# cut 02_train_rgb_finetuning: constants
 
 # %% [markdown]
 # ## What to train
@@ -132,30 +140,78 @@ if WEIGHTS is None:
 # %% [markdown]
 # ## Script 02: the recipe
 #
-# The eight steps of the talk. First the network is frozen and only the new top learns: its weights
-# are random, and what they send back would spoil what the network knows. Then all but the first block
-# is set free and learns on, slowly. The first block sees edges and colours, which are the same
-# everywhere. Normalisation layers keep their averages all the time.
+# First the network is frozen and only the new top learns: its weights are random, and what they send
+# back would spoil what the network knows. Then all but the first block is set free and learns on,
+# slowly. The first block sees edges and colours, which are the same everywhere. Normalisation layers
+# keep their averages all the time.
 
 # %%
-fine_tune = importlib.import_module("02_train_rgb_finetuning")
-Code(inspect.getsource(fine_tune.main), language="python")
+PATH_TO_SPLIT_DATASETS = str(work / "split_new")
+PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_transfer_new_{NETWORK}_{DATASET}"
 
 # %%
-fine_tune.PATH_TO_SPLIT_DATASETS = str(work / "split_new")
-fine_tune.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_transfer_new_{NETWORK}_{DATASET}"
-fine_tune.NETWORK = NETWORK
-fine_tune.WEIGHTS = WEIGHTS
-fine_tune.EPOCHS_TOP = EPOCHS_TOP
-fine_tune.EPOCHS = EPOCHS
-fine_tune.BATCH_SIZE = BATCH_SIZE
-fine_tune.main()
+# cut 02_train_rgb_finetuning: start
+
+# %%
+# cut 02_train_rgb_finetuning: 1
+
+# %%
+# cut 02_train_rgb_finetuning: 2
+
+# %%
+model.summary()
+
+# %%
+# cut 02_train_rgb_finetuning: 3
+
+# %% [markdown]
+# The first batch as the network will see it: the patches above, turned and mirrored.
+
+# %%
+figure, panels = plt.subplots(1, 10, figsize=(10, 1.2), dpi=72, layout="constrained")
+for axes, patch in zip(panels, train[0][0]):
+    axes.imshow(patch.astype(np.uint8))
+    axes.axis("off")
+
+# %%
+# cut 02_train_rgb_finetuning: 4
+
+# %%
+# cut 02_train_rgb_finetuning: 5
+
+# %% [markdown]
+# What learns now is the new top alone:
+
+# %%
+print([weight.path for weight in model.trainable_weights])
+
+# %%
+# cut 02_train_rgb_finetuning: 6
+
+# %% [markdown]
+# How far the top alone comes:
+
+# %%
+report_figures.draw_learning_curves(run.state.history)
+
+# %%
+# cut 02_train_rgb_finetuning: 7
+
+# %%
+free = [layer.name for layer in learned.base.layers if layer.trainable and layer.weights]
+print(f"{len(free)} layers of the network learn now, the first is {free[0]}")
+
+# %%
+# cut 02_train_rgb_finetuning: 8
+
+# %%
+# cut 02_train_rgb_finetuning: end
 
 # %% [markdown]
 # The dotted line in the learning curves is where the network was set free.
 
 # %%
-report_figures.draw_learning_curves(f"{fine_tune.PATH_TO_RUN}/history.csv")
+report_figures.draw_learning_curves(f"{PATH_TO_RUN}/history.csv")
 
 # %% [markdown]
 # ## From nothing, for comparison
@@ -170,9 +226,9 @@ from_scratch.main()
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.6), dpi=80, layout="constrained")
-runs = {"fine-tuned": fine_tune.PATH_TO_RUN, "from scratch": from_scratch.PATH_TO_RUN}
-for name, run in runs.items():
-    accuracy = 100 * report_figures.history_columns(f"{run}/history.csv")["val_accuracy"]
+folders = {"fine-tuned": PATH_TO_RUN, "from scratch": from_scratch.PATH_TO_RUN}
+for name, folder in folders.items():
+    accuracy = 100 * report_figures.history_columns(f"{folder}/history.csv")["val_accuracy"]
     axes.plot(np.arange(1, 1 + len(accuracy)), accuracy, marker="o", markersize=3.5, label=name)
 axes.set(xlabel="epoch", ylabel="validation accuracy in %", ylim=(0, 101))
 axes.axhline(100 / len(few), color="0.6", linestyle=":", label="guessing")
@@ -180,8 +236,8 @@ axes.spines[["top", "right"]].set_visible(False)
 axes.legend(frameon=False);
 
 # %%
-for name, run in runs.items():
-    value = files.read_json(f"{run}/report.json")["accuracy"]
+for name, folder in folders.items():
+    value = files.read_json(f"{folder}/report.json")["accuracy"]
     low, middle, high = (100 * value[key] for key in ("low", "value", "high"))
     print(f"{name:13} {middle:.1f} % of the validation patches are right ({low:.1f} to {high:.1f})")
 
@@ -203,7 +259,7 @@ for name, run in runs.items():
 # Each row is a true class of the fine-tuned network's validation patches.
 
 # %%
-display(Image(f"{fine_tune.PATH_TO_RUN}/confusion_matrix.png", width=480))
+display(Image(f"{PATH_TO_RUN}/confusion_matrix.png", width=480))
 
 # %% [markdown]
 # ## Go on

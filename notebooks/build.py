@@ -1,19 +1,23 @@
 """Make the notebooks from their sources, run them, and save them with small outputs.
 
-Each notebook has one source, a .py in percent format beside it; edit that one only. What a terminal
-would overwrite (progress bars) is kept in its last state.
+Each notebook has one source, a .py in percent format beside it; edit that one only. A cell that
+says "# cut 05_train_ms_from_scratch: 3" becomes part 3 of that script's main(), so that a reader
+can stop after each part and look. What a terminal would overwrite (progress bars) is kept in its
+last state.
 
 Run:
     python notebooks/build.py
     python notebooks/build.py --notebooks Image_functions
 """
 
+import ast
 import base64
 import io
 import json
 import re
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,12 @@ _NOISE = re.compile(  # progress bars, what TensorFlow tells about itself, warni
     r"^.*\d+%\|.*\n?|^WARNING: All log messages.*\n?|^[IWEF]\d{4} .*\n?"
     r"|^\d{4}-\d\d-\d\d .*tensorflow.*\n?|^.*site-packages.*Warning: .*\n(  .*\n?)?",
     re.MULTILINE,
+)
+_CUT = re.compile(r"# cut (\w+): (\w+)")
+_PART = re.compile(r"( *)# (?:(\d)\. (?:and \d\. )?|(?=Beyond these steps))(.*)")
+_SETTINGS = (  # of a script, and of a notebook, which has constants of its own
+    "command_line.constants(globals())",
+    "{name: globals()[name] for name in command_line.constants(vars(script))}",
 )
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -73,6 +83,7 @@ def read_source(path: Path) -> Any:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "build"))
         raise FileNotFoundError(f"{path}: there is no such source; there are {known}")
     notebook = jupytext.read(path, fmt="py:percent")
+    notebook.cells = [cell for given in notebook.cells for cell in with_parts(given)]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02}"
     notebook.metadata = {
@@ -81,6 +92,102 @@ def read_source(path: Path) -> Any:
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def with_parts(cell: Any) -> list[Any]:
+    """Give the cells that a cell stands for: itself, or a part of a script with its heading.
+
+    Parameters
+    ----------
+    cell : nbformat.NotebookNode
+
+    Raises
+    ------
+    ValueError
+        When the script has no such part.
+    """
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    wanted = _CUT.fullmatch(cell.source)
+    if wanted is None:
+        return [cell]
+    script, key = wanted.groups()
+    parts = parts_of(FOLDER.parent / f"{script}.py")
+    if key not in parts:
+        raise ValueError(f"{script}.py has no part {key}; it has {', '.join(parts)}")
+    heading, code = parts[key]
+    cells = [new_markdown_cell(f"### {heading}")] if heading else []
+    return [*cells, new_code_cell(code)] if code else cells
+
+
+def parts_of(script: Path) -> dict[str, tuple[str, str]]:
+    """Cut a training script into what a notebook runs cell by cell.
+
+    The run, which the script opens by `with`, stays open from the part "start" to the part "end",
+    and a run that is finished already is gone through again.
+
+    Parameters
+    ----------
+    script : Path
+
+    Returns
+    -------
+    dict
+        Part ("constants", "start", the numbers of the comments in `main`, "end") -> its heading
+        and its code.
+    """
+    text = script.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    main = next(
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == "main"
+    )
+    run = next(node for node in main.body if isinstance(node, ast.With))
+    first = next(n for n, line in enumerate(lines) if re.match(r"# Paths", line))
+    constants = "\n".join(lines[first : main.lineno - 1]).strip()
+    before = lines[main.body[1].lineno - 1 : run.lineno - 1]
+    body = lines[run.body[0].lineno - 1 : run.end_lineno]
+    marks = [(n, found) for n, line in enumerate(body) if (found := _PART.fullmatch(line))]
+    opening = ast.unparse(run.items[0].context_expr)
+    start = [
+        textwrap.dedent("\n".join(before)).strip().replace(*_SETTINGS),
+        "opened.close()  # what an earlier run of this cell has opened",
+        f"run = opened.enter_context({opening})",
+        textwrap.dedent("\n".join(body[2 : marks[0][0]])),  # without the question if it is finished
+    ]
+    opening_lines = (
+        f'script = importlib.import_module("{script.stem}")\n'
+        "opened = contextlib.ExitStack()  # closes the run at its end\n\n"
+    )
+    parts = {"constants": ("", opening_lines + constants)}
+    parts["start"] = ("", "\n".join(start).strip())
+    for position, (line, found) in enumerate(marks):
+        last = marks[position + 1][0] if position + 1 < len(marks) else len(body)
+        code = [*_around(body, line), *body[line + 1 : last]]
+        following = _around(body, last) if last < len(body) else []
+        while code and (not code[-1].strip() or (following and code[-1] == following[-1])):
+            following = following[:-1] if code[-1].strip() else following
+            code.pop()
+        heading = body[line].strip("# ") if found[2] else ""
+        parts[found[2] or "end"] = (heading, textwrap.dedent("\n".join(code)))
+    heading, code = parts["end"]
+    return {**parts, "end": (heading, f"{code}\nopened.close()")}
+
+
+def _around(body: Sequence[str], line: int) -> list[str]:
+    """Headers (if ...:) of the blocks that a line lies in, from the outer one inwards."""
+
+    def indent(text: str) -> int:
+        return len(text) - len(text.lstrip())
+
+    headers: list[str] = []
+    inner = indent(body[line])
+    for text in reversed(body[:line]):
+        if text.strip() and indent(text) < inner:
+            headers.insert(0, text)
+            inner = indent(text)
+    return headers
 
 
 def set_parameters(notebook: Any, values: Mapping[str, Any]) -> None:

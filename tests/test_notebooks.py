@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -117,6 +118,37 @@ def test_notebook_runs_from_any_folder(build, repository, tmp_path, name):
     assert all(cell.execution_count for cell in code if cell.source.strip())
     new = {path.name for path in set(repository.iterdir()) - before}
     assert not {name for name in new if not name.startswith(".")}  # pytest and Jupyter have dots
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_of_a_script_come_all_and_in_order(build, repository, name):
+    source = (repository / "notebooks" / f"{name}.py").read_text(encoding="utf-8")
+    cut = re.findall(r"^# cut (\w+): (\w+)$", source, re.MULTILINE)
+    for script in {script for script, _ in cut}:
+        parts = build.parts_of(repository / f"{script}.py")
+        assert [key for _, key in cut] == list(parts)
+
+
+@pytest.mark.parametrize("script", ["02_train_rgb_finetuning", "04_train_ms_finetuning"])
+def test_a_script_is_cut_at_the_eight_steps(build, repository, script):
+    parts = build.parts_of(repository / f"{script}.py")
+    assert list(parts) == ["constants", "start", *"12345678", "end"]
+    assert parts["7"][0].startswith("7. Unfreeze all but the first block")
+    assert parts["7"][1].startswith("if EPOCHS > 0:\n    transfer.unfreeze_all_but_first_block(")
+    assert parts["end"][1].splitlines()[-1] == "opened.close()"
+    for _, code in parts.values():
+        ast.parse(code)
+    main = (repository / f"{script}.py").read_text(encoding="utf-8").partition("def main()")[2]
+    for line in main.split("# 1. ")[1].partition("if __name__")[0].splitlines()[1:]:
+        code = line.strip()
+        assert code.startswith("#") or any(code in part for _, part in parts.values()), code
+
+
+def test_a_part_that_no_script_has_is_refused(build):
+    from nbformat.v4 import new_code_cell
+
+    with pytest.raises(ValueError, match=r"02_train_rgb_finetuning.py has no part 9; it has const"):
+        build.with_parts(new_code_cell("# cut 02_train_rgb_finetuning: 9"))
 
 
 def test_terminal_text(build):
