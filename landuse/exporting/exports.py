@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
-from landuse.exporting import comparisons, file_formats, formats, saved_models, whole_folders
+from landuse.exporting import comparisons, file_formats, formats, whole_folders
 
 if TYPE_CHECKING:
     import keras
@@ -74,6 +74,11 @@ def _check_dense(
         raise ValueError(f"IMAGE_SIZE must be a multiple of 64 px, 512 say, not {image_size}")
 
 
+def dense_stride_for(name: str, record: Mapping[str, Any], wanted: int | None) -> int | None:
+    """Give the stride of the dense form: the page maps by it where the model is made for it."""
+    return 8 if name == "browser" and wanted is None and record.get("dense") is True else wanted
+
+
 def shape_of(
     bands: int, batch: int | None, dense_stride: int | None, image_size: int | None
 ) -> file_formats.Shape:
@@ -108,13 +113,13 @@ def check_path(path: Path, file_format: file_formats.FileFormat) -> None:
     if file_format.ending:
         files.check_can_write(path)
     else:
-        whole_folders.check(path, saved_models.FACTS)
+        whole_folders.check(path, file_format.marker)
 
 
 @contextlib.contextmanager
 def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
     if not file_format.ending:
-        with whole_folders.whole_folder(path, saved_models.FACTS) as folder:
+        with whole_folders.whole_folder(path, file_format.marker) as folder:
             yield folder
         return
     with files.atomic_path(path) as temporary:

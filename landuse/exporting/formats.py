@@ -1,6 +1,7 @@
 """The formats that a model can be exported to; the one place to add one."""
 
 from landuse.exporting import (
+    browser_pages,
     file_formats,
     litert_files,
     onnx_files,
@@ -15,5 +16,6 @@ FORMATS: dict[str, file_formats.FileFormat] = {
         litert_files.LITERT,
         openvino_files.OPENVINO,
         saved_models.SAVED_MODEL,
+        browser_pages.BROWSER,
     )
 }
