@@ -43,12 +43,12 @@ def runtime(tmp_path_factory):
 def make_page(folder, keras_file, runtime):
     pytest.importorskip("tf2onnx")
     model, record = model_files.load(keras_file)
-    stride = exports.dense_stride_for("browser", record, None)
+    stride = exports.dense_stride_for(browser_pages.BROWSER, record, None)
     told = facts.facts_of(
         record, sha256="0" * 64, precision="float32", dense_stride=stride, licence="MIT"
     )
     sizes = np.zeros((1, 192, 192, 3) if stride else (1, 64, 64, 3), np.float32)
-    shape = exports.shape_of(3, None, stride, None)
+    shape = exports.shape_of(browser_pages.BROWSER, 3, None, stride, None)
     export = file_formats.Export(model, shape, stride, "float32", sizes, told, runtime)
     folder.mkdir()
     browser_pages.write(export, folder)

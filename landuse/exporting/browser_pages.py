@@ -180,5 +180,6 @@ BROWSER = file_formats.FileFormat(
     write,
     open_model,
     precisions=("float32", "float16"),
+    dense_where_trained=8,
     marker=MODEL,
 )

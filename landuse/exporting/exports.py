@@ -74,16 +74,46 @@ def _check_dense(
         raise ValueError(f"IMAGE_SIZE must be a multiple of 64 px, 512 say, not {image_size}")
 
 
-def dense_stride_for(name: str, record: Mapping[str, Any], wanted: int | None) -> int | None:
-    """Give the stride of the dense form: the page maps by it where the model is made for it."""
-    return 8 if name == "browser" and wanted is None and record.get("dense") is True else wanted
+def dense_stride_for(
+    file_format: file_formats.FileFormat, record: Mapping[str, Any], wanted: int | None
+) -> int | None:
+    """Give the stride of the dense form: as the user wants it, or as the format has it.
+
+    Raises
+    ------
+    ValueError
+        When the format has another.
+    """
+    stride = file_format.dense_where_trained
+    if stride is None:
+        return wanted
+    if wanted not in (None, stride):
+        raise ValueError(f"FORMAT = {file_format.name!r} has DENSE_STRIDE = {stride}, not {wanted}")
+    return stride if record.get("dense") is True else wanted
 
 
 def shape_of(
-    bands: int, batch: int | None, dense_stride: int | None, image_size: int | None
+    file_format: file_formats.FileFormat,
+    bands: int,
+    batch: int | None,
+    dense_stride: int | None,
+    image_size: int | None,
 ) -> file_formats.Shape:
-    """Give the shape of the input, None where a size is free."""
-    side = sensors.PATCH_SIZE if dense_stride is None else image_size
+    """Give the shape of the input, None where a size is free.
+
+    Raises
+    ------
+    ValueError
+        When the format takes images of another size.
+    """
+    if dense_stride is None:
+        return batch, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
+    if file_format.image_side and image_size not in (None, file_format.image_side):
+        raise ValueError(
+            f"FORMAT = {file_format.name!r} has IMAGE_SIZE = {file_format.image_side}, not "
+            f"{image_size}"
+        )
+    side = image_size or file_format.image_side
     return batch, side, side, bands
 
 
@@ -98,8 +128,10 @@ def path_of(
     if path is None:
         dense = "" if dense_stride is None else f"_dense{dense_stride}"
         numbers = "" if precision == "float32" else f"_{precision}"
-        ending = file_format.ending or f"_{file_format.name}"
-        return Path(model).with_name(f"{Path(model).stem}{dense}{numbers}{ending}")
+        shared = [each for each in formats.FORMATS.values() if each.ending == file_format.ending]
+        kind = "" if file_format.ending and file_format is shared[0] else f"_{file_format.name}"
+        name = f"{Path(model).stem}{dense}{numbers}{kind}{file_format.ending}"
+        return Path(model).with_name(name)
     if file_format.ending and Path(path).suffix != file_format.ending:
         raise ValueError(
             f"PATH_TO_EXPORT must end in {file_format.ending} for FORMAT = "

@@ -86,6 +86,11 @@ class FileFormat:
         Further ones.
     free_images : bool
         Whether a dense form can take images of any size.
+    image_side : int or None
+        Pixels of the images of the dense form, where they can have no others.
+    dense_where_trained : int or None
+        Stride of the dense form, which is made without being asked for where the model was
+        trained for it.
     marker : str
         Of a folder: the file in it by which an earlier export is known.
     """
@@ -99,4 +104,6 @@ class FileFormat:
     precisions: tuple[str, ...] = ("float32", "float16", "int8")
     packages_for_int8: Mapping[str, str] = field(default_factory=dict)
     free_images: bool = True
+    image_side: int | None = None
+    dense_where_trained: int | None = None
     marker: str = ""

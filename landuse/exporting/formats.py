@@ -6,6 +6,7 @@ from landuse.exporting import (
     litert_files,
     onnx_files,
     openvino_files,
+    qgis_models,
     saved_models,
 )
 
@@ -17,5 +18,6 @@ FORMATS: dict[str, file_formats.FileFormat] = {
         openvino_files.OPENVINO,
         saved_models.SAVED_MODEL,
         browser_pages.BROWSER,
+        qgis_models.QGIS,
     )
 }
