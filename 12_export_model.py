@@ -15,7 +15,8 @@ Writes   PATH_TO_EXPORT (by default beside the model), by FORMAT:
          saved_model  a folder    TensorFlow Serving
          qgis         .onnx       the plugin Deepness of QGIS (Plugins > Deepness > Model file)
          browser      a folder    a page that maps scenes on the reader's own machine: open its
-                                  index.html, or serve it by python -m http.server
+                                  index.html, or serve it by python -m http.server;
+                                  needs python 00_get_data.py --dataset web_runtime, once
 Run      python 12_export_model.py --path-to-model runs/my_run/model.keras --format onnx
 """
 
@@ -37,7 +38,7 @@ BATCH: int | None = None  # patches of each call; None: as many as one likes
 DENSE_STRIDE: int | None = None  # 8, 16, 32: of whole images, the class each so many px
 IMAGE_SIZE: int | None = None  # px, rows and columns of these; None: as large as one likes
 LICENCE: str | None = None  # of the model, "MIT" say; it is written into the file
-PATH_TO_WEB_RUNTIME: str | None = None  # what browser runs on; None: fetched once, 15 MB
+PATH_TO_WEB_RUNTIME = "data/web_runtime"  # what the page runs on; step 00 fetches it
 
 # When it fails
 PATCHES = 256  # to calibrate and compare on
@@ -47,7 +48,7 @@ MOST_OTHER_LABELS: float | None = None  # share of the patches; None: 0.01, int8
 
 def main() -> None:
     """Export the model, and compare the export with Keras."""
-    from landuse.exporting import exports, facts, file_formats, trial_patches
+    from landuse.exporting import exports, facts, file_formats, trial_patches, web_runtime
 
     # Step 1: can it be made here?
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
@@ -57,6 +58,8 @@ def main() -> None:
     shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)
     path = exports.path_of(PATH_TO_EXPORT, PATH_TO_MODEL, file_format, PRECISION, DENSE_STRIDE)
     exports.check_path(path, file_format)
+    if FORMAT == "browser":
+        web_runtime.check(PATH_TO_WEB_RUNTIME)
 
     # Step 2: patches, half of them to calibrate on, half to compare on
     found = trial_patches.find(PATH_TO_PATCHES, record, PATCHES)

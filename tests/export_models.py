@@ -1,9 +1,12 @@
 """A small network for the tests of exports, which knows dark from light."""
 
+from pathlib import Path
+
 import numpy as np
 
 from landuse.networks import model_files
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSES = ["Dark", "Light"]
 BANDS = ["B02", "B03", "B08"]
 

@@ -1,6 +1,7 @@
 """The page in a browser: the numbers of step 6, its sentences, keys, and the files it saves."""
 
 import functools
+import hashlib
 import http.server
 import importlib
 import json
@@ -24,11 +25,10 @@ STRIDE = 16
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
-    """A folder with what the page runs on: of an earlier export, or packed by npm."""
-    cache = web_runtime.cache_folder()
-    kept = [cache / f"{file.package}-{file.version}-{file.name}" for file in web_runtime.FILES]
-    if all(path.is_file() for path in kept):
-        return None
+    """A folder with what the page runs on: fetched by step 00, or packed by npm."""
+    fetched = export_models.REPOSITORY / "data" / "web_runtime"
+    if all((fetched / file.name).is_file() for file in web_runtime.FILES):
+        return str(fetched)
     npm = shutil.which("npm")
     if not npm:
         pytest.skip("neither the page's runtime nor npm, which could pack it, is there")
@@ -365,47 +365,41 @@ def test_page_names_model_and_licences(place):
 # ---- what the page runs on
 
 
-@pytest.fixture
-def small_file(monkeypatch):
-    """One small file in place of the runtime's three."""
-    import hashlib
-
+def test_step_00_fetches_the_runtime_once(monkeypatch, tmp_path, capsys):
     content = b"engine"
     file = web_runtime.RuntimeFile(
-        "engine", "1.0", "dist/engine.js", len(content), hashlib.sha256(content).hexdigest()
-    )
-    monkeypatch.setattr(web_runtime, "FILES", (file,))
-    return content
-
-
-def test_runtime_is_fetched_once_from_a_mirror_that_has_it(monkeypatch, tmp_path, small_file):
+        "engine", "1.0", "dist/engine.js", 6,
+        hashlib.md5(content).hexdigest(), hashlib.sha256(content).hexdigest(),
+    )  # fmt: skip
     served = tmp_path / "mirror" / "engine@1.0" / "dist"
     served.mkdir(parents=True)
-    (served / "engine.js").write_bytes(small_file)
+    (served / "engine.js").write_bytes(content)
+    script = importlib.import_module("00_get_data")
+    monkeypatch.setattr(web_runtime, "FILES", (file,))
+    monkeypatch.setattr(script, "DATASET", "web_runtime")
+    monkeypatch.setattr(script, "PATH_TO_DATA", str(tmp_path / "data"))
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "mirror")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(web_runtime, "MIRRORS", (f"{address}/nothing", address))
-        assert web_runtime.find() == {"engine.js": small_file}
+        monkeypatch.setattr(web_runtime, "MIRROR", address)
+        script.main()
         server.shutdown()
-    assert web_runtime.find() == {"engine.js": small_file}  # offline
-
-
-def test_file_with_another_digest_is_not_kept(monkeypatch, tmp_path, small_file):
-    mirror = tmp_path / "engine@1.0" / "dist"
-    mirror.mkdir(parents=True)
-    (mirror / "engine.js").write_bytes(b"another engine")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(web_runtime, "MIRRORS", (tmp_path.as_uri(),))
-    with pytest.raises(OSError, match=r"could not be fetched .*another digest.*npm pack"):
-        web_runtime.find()
-    assert list((tmp_path / "cache" / "landuse").iterdir()) == []
+    folder = tmp_path / "data" / "web_runtime"
+    assert capsys.readouterr().out.endswith(f"data: {folder}\n")
+    script.main()  # offline
+    assert web_runtime.find(folder) == {"engine.js": content}
+    (folder / "engine.js").write_bytes(b"others")
+    with pytest.raises(ValueError, match=r"engine\.js is broken or another file"):
+        script.main()
+    with pytest.raises(ValueError, match=r"is not engine\.js of engine 1\.0 \(another checksum\)"):
+        web_runtime.find(folder)
 
 
 def test_folder_without_the_runtime_is_told_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"npm pack onnxruntime-web@1\.\d+\.\d+ geotiff@"):
+    with pytest.raises(
+        FileNotFoundError, match=r"--dataset web_runtime; .*npm pack onnxruntime-web@1\.\d+"
+    ):
         web_runtime.find(tmp_path)
 
 

@@ -33,8 +33,8 @@ class Export:
         Images that show, for int8, how large the values between the layers get.
     facts : mapping of str to str
         What the file says about the model.
-    web_runtime : str or None
-        Folder of what a browser page runs on; None: fetched.
+    web_runtime : str
+        Folder of what a browser page runs on.
     """
 
     model: keras.Model
@@ -43,7 +43,7 @@ class Export:
     precision: str
     calibration: NDArray
     facts: Mapping[str, str]
-    web_runtime: str | None = None
+    web_runtime: str = ""
 
     @property
     def converted_shape(self) -> Shape:
