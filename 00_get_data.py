@@ -11,6 +11,8 @@ patches of EuroSAT from Zenodo into data/EuroSAT_RGB or data/EuroSAT_MS. A broke
 on where it stopped, and what is there already is not fetched again. Where there is no network,
 put the zip file into the data folder by hand and run this step.
 
+DATASET = "web_runtime" (15 MB) gets what the page of step 12 runs on into data/web_runtime.
+
 Run:
     python 00_get_data.py
     python 00_get_data.py --dataset EuroSAT_RGB
@@ -33,7 +35,9 @@ from tqdm import tqdm
 from landuse import command_line, downloads, files
 
 # What to get, and where to put it
-DATASET: Literal["sample", "EuroSAT_RGB", "EuroSAT_MS"] = "sample"  # sample: made, no download
+DATASET: Literal["sample", "EuroSAT_RGB", "EuroSAT_MS", "web_runtime"] = (
+    "sample"  # sample: made here
+)
 PATH_TO_DATA = "data"  # the data set gets its own folder in here
 
 # The sample
@@ -83,9 +87,30 @@ def main() -> None:
         from landuse.sample import sample_files
 
         sample_files.write_sample(folder, SAMPLE_PATCHES_PER_CLASS, SEED, SAMPLE_SCENE_SIZE)
+    elif DATASET == "web_runtime":
+        get_web_runtime(folder)
     else:
         get_eurosat(folder, **DOWNLOADS[DATASET])
     print(f"data: {folder}")
+
+
+def get_web_runtime(folder: Path) -> None:
+    """Fetch the files that a page of step 12 runs on, and check them.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they go; those that are there are not fetched again.
+    """
+    from landuse.exporting import web_runtime
+
+    _make_folder(folder)
+    with files.lock(folder, "getting what the page runs on"):
+        for file in web_runtime.FILES:
+            path = folder / file.name
+            if not path.exists():
+                download(file.url, path, file.size, file.md5)
+            check_archive(path, file.url, file.size, file.md5)
 
 
 def get_eurosat(folder: Path, url: str, size: int, md5: str) -> None:

@@ -52,7 +52,7 @@ POLYGONS = False  # the classes as polygons (.gpkg)
 
 # Computing
 METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model trained for it
-ENGINE: Literal["keras", "openvino"] = "keras"  # openvino: pip install openvino
+ENGINE: Literal["keras", "openvino", "onnx"] = "keras"  # others need packages, see README
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
 BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024, dense 1536

@@ -13,6 +13,10 @@ Writes   PATH_TO_EXPORT (by default beside the model), by FORMAT:
          litert       .tflite     telephones and small boards
          openvino     .xml, .bin  processors and graphics of Intel
          saved_model  a folder    TensorFlow Serving
+         qgis         .onnx       the plugin Deepness of QGIS (Plugins > Deepness > Model file)
+         browser      a folder    a page that maps scenes on the reader's own machine: open its
+                                  index.html, or serve it by python -m http.server;
+                                  needs python 00_get_data.py --dataset web_runtime, once
 Run      python 12_export_model.py --path-to-model runs/my_run/model.keras --format onnx
 """
 
@@ -28,12 +32,13 @@ PATH_TO_PATCHES: str | None = None  # folder of class folders; None: validation 
 PATH_TO_EXPORT: str | None = None  # None: beside the model, named after it
 
 # What is made
-FORMAT: Literal["onnx", "litert", "openvino", "saved_model"] = "onnx"
+FORMAT: Literal["onnx", "litert", "openvino", "saved_model", "qgis", "browser"] = "onnx"
 PRECISION: Literal["float32", "float16", "int8"] = "float32"  # float16: half the size; int8: 1/4
 BATCH: int | None = None  # patches of each call; None: as many as one likes
 DENSE_STRIDE: int | None = None  # 8, 16, 32: of whole images, the class each so many px
 IMAGE_SIZE: int | None = None  # px, rows and columns of these; None: as large as one likes
 LICENCE: str | None = None  # of the model, "MIT" say; it is written into the file
+PATH_TO_WEB_RUNTIME = "data/web_runtime"  # what the page runs on; step 00 fetches it
 
 # When it fails
 PATCHES = 256  # to calibrate and compare on
@@ -43,18 +48,23 @@ MOST_OTHER_LABELS: float | None = None  # share of the patches; None: 0.01, int8
 
 def main() -> None:
     """Export the model, and compare the export with Keras."""
-    from landuse.exporting import exports, facts, file_formats, trial_patches
+    from landuse.exporting import exports, facts, file_formats, trial_patches, web_runtime
 
     # Can it be made here?
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
     record = model_files.read_record(PATH_TO_MODEL)
+    dense_stride = exports.dense_stride_for(file_format, record, DENSE_STRIDE)
+    bands = len(record["band_names"])
+    shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)
     path = exports.path_of(PATH_TO_EXPORT, PATH_TO_MODEL, file_format, PRECISION, DENSE_STRIDE)
     exports.check_path(path, file_format)
+    if FORMAT == "browser":
+        web_runtime.check(PATH_TO_WEB_RUNTIME)
 
     # Patches, half of them to calibrate on, half to compare on
     found = trial_patches.find(PATH_TO_PATCHES, record, PATCHES)
     patches = trial_patches.read(found, record)
-    side = patches.shape[1] if DENSE_STRIDE is None else IMAGE_SIZE or exports.FREE_SIDE
+    side = shape[1] or exports.FREE_SIDE
     calibration = trial_patches.as_images(patches[::2], side)
     images = trial_patches.as_images(patches[1::2], side)
 
@@ -65,11 +75,12 @@ def main() -> None:
         record,
         sha256=files.sha256(PATH_TO_MODEL),
         precision=PRECISION,
-        dense_stride=DENSE_STRIDE,
+        dense_stride=dense_stride,
         licence=LICENCE,
     )
-    shape = exports.shape_of(len(record["band_names"]), BATCH, DENSE_STRIDE, IMAGE_SIZE)
-    export = file_formats.Export(model, shape, DENSE_STRIDE, PRECISION, calibration, says)
+    export = file_formats.Export(
+        model, shape, dense_stride, PRECISION, calibration, says, PATH_TO_WEB_RUNTIME
+    )
 
     # Write it, run it, compare it
     print(f"{PATH_TO_MODEL} to {FORMAT}, {PRECISION}", flush=True)

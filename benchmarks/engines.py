@@ -3,8 +3,9 @@
 The network is called as script 06 calls it: with batches of windows, and where it is a model for
 dense maps with a block of a scene, here a mosaic of patches. All engines and precisions have the
 same weights and take turns, and the best round of each counts. Ratios and differences are to Keras
-in float32 on the same backend. OpenVINO is measured under TensorFlow only: it cannot read what
-Keras exports from JAX. Of a dense block, all windows inside it are counted.
+in float32 on the same backend. OpenVINO and onnxruntime ("onnx", in float32 only) are measured
+under TensorFlow only: they take what Keras exports from it. Of a dense block, all windows inside
+it are counted.
 
 Without PATH_TO_MODEL, weights are random, and without PATH_TO_PATCHES pixels are: that tells how
 fast an engine is, but labels mean something with a trained model and real patches only.
@@ -33,7 +34,7 @@ PATH_TO_PATCHES: str | None = None  # folder with a folder for each class; None:
 # Network
 NETWORKS = ["VGG16", "DenseNet201"]  # and ResNet50; without PATH_TO_MODEL
 BANDS = 3  # or 13; without PATH_TO_MODEL
-ENGINES = ["keras", "openvino"]  # or one of them
+ENGINES = ["keras", "openvino", "onnx"]  # or some of them
 PRECISIONS = ["float32", "bfloat16"]  # or one of them
 
 # Work
@@ -124,7 +125,12 @@ def predict_functions(model, method, shape):
 
     known = [engine for engine in ENGINES if engine == "keras" or devices.backend() == "tensorflow"]
     kinds = [("keras", "float32")]
-    kinds += [(engine, precision) for engine in known for precision in PRECISIONS]
+    kinds += [
+        (engine, precision)
+        for engine in known
+        for precision in PRECISIONS
+        if (engine, precision) != ("onnx", "bfloat16")
+    ]
     stride = STRIDE if method == "dense" else None
     return {
         kind: engines.make_predict(model, shape, *kind, dense_stride=stride)

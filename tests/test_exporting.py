@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 
+import export_models
 import numpy as np
 import pytest
 import tifffile
@@ -14,60 +15,8 @@ from landuse import files, optional_packages
 from landuse.exporting import comparisons, exports, facts, formats, trial_patches
 from landuse.networks import model_files, onnx_graphs
 
-CLASSES = ["Dark", "Light"]
-BANDS = ["B02", "B03", "B08"]
-
-
-def save_model(path, dense=False, odd_layer=None):
-    """Save a network with a stride, a residual sum and batch normalisation that has learned.
-
-    Patches of DN below 1000 are dark. A layer that cannot be exported can stand in front.
-    """
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(3)
-    inner = keras.Input((None, None, 3))
-    maps = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(inner)
-    maps = layers.BatchNormalization(name="norm")(maps)
-    maps = layers.Activation("relu")(maps)
-    more = layers.Conv2D(8, 3, padding="same", activation="relu")(maps)
-    maps = layers.MaxPooling2D(2)(layers.Add()([maps, more]))
-    maps = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same")(maps))
-    maps = layers.MaxPooling2D(2)(maps)
-    base = keras.Model(inner, maps, name="Tiny")
-    rng = np.random.default_rng(1)
-    base.get_layer("norm").set_weights(
-        [rng.uniform(0.5, 1.5, 8), rng.normal(0, 0.1, 8), rng.normal(0, 0.1, 8), np.ones(8)]
-    )
-    pixels = keras.Input((64, 64, 3), name="pixels")
-    values = odd_layer(pixels) if odd_layer else pixels
-    values = layers.Normalization(
-        mean=[1000.0] * 3, variance=[250.0**2] * 3, name="standardisation", dtype="float32"
-    )(values)
-    features = layers.GlobalAveragePooling2D(name="pooling")(base(values))
-    top = layers.Dense(2, activation="softmax", name="probabilities", dtype="float32")
-    model = keras.Model(pixels, top(layers.Dropout(0.5)(features)))
-    # The top answers to the mean of the features, which rises with brightness.
-    dark, light = (
-        np.asarray(keras.Model(pixels, features)(np.full((1, 64, 64, 3), dn, np.float32)))[0]
-        for dn in (600, 1400)
-    )
-    axis = (light - dark) / np.square(light - dark).sum()
-    middle = axis @ (dark + light) / 2
-    top.set_weights([np.stack([-6 * axis, 6 * axis], 1), np.array([6 * middle, -6 * middle])])
-    record = {
-        "class_names": CLASSES,
-        "band_names": BANDS,
-        "units": "DN",
-        "patch_size": 64,
-        "statistics": {},
-        "network": "Tiny",
-        "dense": dense,
-        "results": {"accuracy": {"value": 0.75, "low": 0.7, "high": 0.8}},
-    }
-    model_files.save(model, record, path)
-    return path
+CLASSES, BANDS = export_models.CLASSES, export_models.BANDS
+save_model = export_models.save_model
 
 
 @pytest.fixture(scope="module")

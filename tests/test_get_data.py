@@ -381,7 +381,7 @@ def test_sample_through_the_command_line(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--dataset", "eurosat"], "--dataset expects sample, EuroSAT_RGB or EuroSAT_MS, got"),
+        (["--dataset", "eurosat"], "--dataset expects sample, EuroSAT_RGB, EuroSAT_MS or web_"),
         (["--sample-patches-per-class", "0"], "patches_per_class is 0; it must be at least 1"),
         (["--path-to-data", "file"], "file"),
         (["--path-to-data", "file/data"], "file"),

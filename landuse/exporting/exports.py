@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
-from landuse.exporting import comparisons, file_formats, formats, saved_models, whole_folders
+from landuse.exporting import comparisons, file_formats, formats, whole_folders
 
 if TYPE_CHECKING:
     import keras
@@ -74,11 +74,46 @@ def _check_dense(
         raise ValueError(f"IMAGE_SIZE must be a multiple of 64 px, 512 say, not {image_size}")
 
 
+def dense_stride_for(
+    file_format: file_formats.FileFormat, record: Mapping[str, Any], wanted: int | None
+) -> int | None:
+    """Give the stride of the dense form: as the user wants it, or as the format has it.
+
+    Raises
+    ------
+    ValueError
+        When the format has another.
+    """
+    stride = file_format.dense_where_trained
+    if stride is None:
+        return wanted
+    if wanted not in (None, stride):
+        raise ValueError(f"FORMAT = {file_format.name!r} has DENSE_STRIDE = {stride}, not {wanted}")
+    return stride if record.get("dense") is True else wanted
+
+
 def shape_of(
-    bands: int, batch: int | None, dense_stride: int | None, image_size: int | None
+    file_format: file_formats.FileFormat,
+    bands: int,
+    batch: int | None,
+    dense_stride: int | None,
+    image_size: int | None,
 ) -> file_formats.Shape:
-    """Give the shape of the input, None where a size is free."""
-    side = sensors.PATCH_SIZE if dense_stride is None else image_size
+    """Give the shape of the input, None where a size is free.
+
+    Raises
+    ------
+    ValueError
+        When the format takes images of another size.
+    """
+    if dense_stride is None:
+        return batch, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
+    if file_format.image_side and image_size not in (None, file_format.image_side):
+        raise ValueError(
+            f"FORMAT = {file_format.name!r} has IMAGE_SIZE = {file_format.image_side}, not "
+            f"{image_size}"
+        )
+    side = image_size or file_format.image_side
     return batch, side, side, bands
 
 
@@ -93,8 +128,10 @@ def path_of(
     if path is None:
         dense = "" if dense_stride is None else f"_dense{dense_stride}"
         numbers = "" if precision == "float32" else f"_{precision}"
-        ending = file_format.ending or f"_{file_format.name}"
-        return Path(model).with_name(f"{Path(model).stem}{dense}{numbers}{ending}")
+        shared = [each for each in formats.FORMATS.values() if each.ending == file_format.ending]
+        kind = "" if file_format.ending and file_format is shared[0] else f"_{file_format.name}"
+        name = f"{Path(model).stem}{dense}{numbers}{kind}{file_format.ending}"
+        return Path(model).with_name(name)
     if file_format.ending and Path(path).suffix != file_format.ending:
         raise ValueError(
             f"PATH_TO_EXPORT must end in {file_format.ending} for FORMAT = "
@@ -108,13 +145,13 @@ def check_path(path: Path, file_format: file_formats.FileFormat) -> None:
     if file_format.ending:
         files.check_can_write(path)
     else:
-        whole_folders.check(path, saved_models.FACTS)
+        whole_folders.check(path, file_format.marker)
 
 
 @contextlib.contextmanager
 def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
     if not file_format.ending:
-        with whole_folders.whole_folder(path, saved_models.FACTS) as folder:
+        with whole_folders.whole_folder(path, file_format.marker) as folder:
             yield folder
         return
     with files.atomic_path(path) as temporary:

@@ -33,6 +33,8 @@ class Export:
         Images that show, for int8, how large the values between the layers get.
     facts : mapping of str to str
         What the file says about the model.
+    web_runtime : str
+        Folder of what a browser page runs on.
     """
 
     model: keras.Model
@@ -41,6 +43,7 @@ class Export:
     precision: str
     calibration: NDArray
     facts: Mapping[str, str]
+    web_runtime: str = ""
 
     @property
     def converted_shape(self) -> Shape:
@@ -83,6 +86,13 @@ class FileFormat:
         Further ones.
     free_images : bool
         Whether a dense form can take images of any size.
+    image_side : int or None
+        Pixels of the images of the dense form, where they can have no others.
+    dense_where_trained : int or None
+        Stride of the dense form, which is made without being asked for where the model was
+        trained for it.
+    marker : str
+        Of a folder: the file in it by which an earlier export is known.
     """
 
     name: str
@@ -94,3 +104,6 @@ class FileFormat:
     precisions: tuple[str, ...] = ("float32", "float16", "int8")
     packages_for_int8: Mapping[str, str] = field(default_factory=dict)
     free_images: bool = True
+    image_side: int | None = None
+    dense_where_trained: int | None = None
+    marker: str = ""

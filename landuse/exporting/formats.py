@@ -1,10 +1,12 @@
 """The formats that a model can be exported to; the one place to add one."""
 
 from landuse.exporting import (
+    browser_pages,
     file_formats,
     litert_files,
     onnx_files,
     openvino_files,
+    qgis_models,
     saved_models,
 )
 
@@ -15,5 +17,7 @@ FORMATS: dict[str, file_formats.FileFormat] = {
         litert_files.LITERT,
         openvino_files.OPENVINO,
         saved_models.SAVED_MODEL,
+        browser_pages.BROWSER,
+        qgis_models.QGIS,
     )
 }

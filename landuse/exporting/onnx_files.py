@@ -118,11 +118,16 @@ def _nodes_of(path: Path, layers: list[str]) -> list[str]:
 
 def open_model(path: Path) -> file_formats.Predict:
     """Give the function that onnxruntime computes from the file."""
+    return open_graph(path.read_bytes())
+
+
+def open_graph(content: bytes) -> file_formats.Predict:
+    """Give the function that onnxruntime computes from the content of a file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def predict(pixels: NDArray) -> NDArray:
         answers: Any = session.run(None, {onnx_graphs.INPUT: np.asarray(pixels, np.float32)})

@@ -50,4 +50,5 @@ SAVED_MODEL = file_formats.FileFormat(
     write,
     open_model,
     precisions=("float32",),
+    marker=FACTS,
 )

@@ -1,10 +1,9 @@
 """What is cheap to check before any scene is opened."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import choices, devices
+from landuse import choices, devices, optional_packages
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
 
@@ -44,11 +43,13 @@ def check_computing(
     choices.check_choice("PRECISION", precision, precisions.PRECISIONS)
     check_size("BATCH_SIZE", batch_size)
     check_size("BLOCK_SIZE", block_size)
-    if engine == "openvino" and importlib.util.find_spec("openvino") is None:
-        raise ValueError("ENGINE = 'openvino' needs a package: pip install openvino")
-    if engine == "openvino" and devices.backend() != "tensorflow":
+    if engine == "keras":
+        return
+    engines.resolve_precision(engine, precision)
+    optional_packages.check_installed(f"ENGINE = {engine!r}", engines.PACKAGES[engine])
+    if devices.backend() != "tensorflow":
         raise ValueError(
-            f"ENGINE = 'openvino' takes models from TensorFlow, not from {devices.backend()}: set "
+            f"ENGINE = {engine!r} takes models from TensorFlow, not from {devices.backend()}: set "
             "KERAS_BACKEND=tensorflow, or ENGINE = 'keras'"
         )
 

@@ -42,7 +42,7 @@ def network_for(
     ----------
     plan : Plan
     model : keras.Model
-    engine : {"keras", "openvino"}
+    engine : {"keras", "openvino", "onnx"}
     precision : {"auto", "float32", "bfloat16"}
     batch_size : int
         Windows per call of the network.
@@ -110,7 +110,8 @@ def announce(plan: plans.Plan, network: ReadyNetwork) -> None:
 def describe(plan: plans.Plan, network: ReadyNetwork, min_probability: float) -> dict[str, Any]:
     """Give what the values of a map depend on, for its metadata and for continuing it."""
     backend = devices.backend()
-    openvino = network.engine == "openvino"
+    by_keras = network.engine == "keras"
+    package = {"keras": backend, "onnx": "onnxruntime"}.get(network.engine, network.engine)
     return {
         "model": plan.path_to_model.name,
         "model_sha256": files.sha256(plan.path_to_model),
@@ -120,12 +121,11 @@ def describe(plan: plans.Plan, network: ReadyNetwork, min_probability: float) ->
         "sensing_time": plan.scene.sensing_time,
         "stride": plan.grid.stride,
         "method": network.method,
-        "engine": network.engine if openvino else f"keras on {backend}",
+        "engine": f"keras on {backend}" if by_keras else network.engine,
         "precision": network.precision,
         "min_probability": min_probability,
         "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("keras", "openvino" if openvino else backend, "numpy")
+            name: importlib.metadata.version(name) for name in ("keras", package, "numpy")
         },
     }
 

@@ -1,4 +1,4 @@
-"""A function from raw pixels to probabilities, computed by Keras or OpenVINO.
+"""A function from raw pixels to probabilities, computed by Keras, OpenVINO or onnxruntime.
 
 `make_predict` makes it of a model, for inputs of one shape: batches of patches, or with the dense
 form of the model whole pieces of a scene.
@@ -16,16 +16,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landuse import choices, devices
-from landuse.networks import precisions
+from landuse import choices, devices, optional_packages
+from landuse.networks import onnx_graphs, precisions
 
 if TYPE_CHECKING:
     import keras
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
-ENGINES = ("keras", "openvino")
+ENGINES = ("keras", "openvino", "onnx")
+PACKAGES = {  # of an engine: name to import to name for pip
+    "openvino": {"openvino": "openvino"},
+    "onnx": {**onnx_graphs.PACKAGES, "onnxruntime": "onnxruntime"},
+}
 
+RUNTIMES = {"openvino": "OpenVINO", "onnx": "onnxruntime"}  # their names
 PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 FEW_CALLS = 4  # of the network, of which none is spent on an estimate of the time
 
@@ -40,12 +45,16 @@ def resolve_precision(engine: str, precision: str) -> str:
     Raises
     ------
     ValueError
-        When engine or precision is unknown.
+        When engine or precision is unknown, or they do not go together.
     """
     choices.check_choice("ENGINE", engine, ENGINES)
     choices.check_choice("PRECISION", precision, precisions.PRECISIONS)
+    if engine == "onnx" and precision == "bfloat16":
+        raise ValueError("ENGINE = 'onnx' computes in float32: set PRECISION = 'auto'")
     if precision != "auto":
         return precision
+    if engine == "onnx":
+        return "float32"
     if engine == "openvino":
         fast = devices.processor_has_bfloat16()
     else:
@@ -56,8 +65,8 @@ def resolve_precision(engine: str, precision: str) -> str:
 def describe_device(engine: str) -> str:
     """Say what the network runs on, for people to read."""
     processor = f"processor with {os.cpu_count()} cores"
-    if engine == "openvino":
-        return f"{processor}, OpenVINO"
+    if engine in RUNTIMES:
+        return f"{processor}, {RUNTIMES[engine]}"
     return f"{', '.join(devices.gpus()) or processor}, Keras on {devices.backend()}"
 
 
@@ -76,7 +85,7 @@ def make_predict(
         Patches of raw pixels -> probabilities.
     shape : tuple of int
         Shape of every input, (batch, rows, columns, bands).
-    engine : {"keras", "openvino"}
+    engine : {"keras", "openvino", "onnx"}
     precision : {"float32", "bfloat16"}
         Of the base network and the dense layers behind it. Normalisation (bfloat16 takes DN 1354
         and 1355 for one value) and, with Keras, the probabilities are float32 always.
@@ -88,12 +97,14 @@ def make_predict(
     NoDenseFormError
         When a layer of the network has no counterpart on larger images.
     ValueError
-        When OpenVINO is asked for and not installed.
+        When the engine is not installed.
     """
     choices.check_choice("ENGINE", engine, ENGINES)
     choices.check_choice("PRECISION", precision, ("float32", "bfloat16"))
     if engine == "openvino":
         return _openvino_predict(model, shape, precision, dense_stride)
+    if engine == "onnx":
+        return _onnx_predict(model, shape, dense_stride)
     from landuse.networks import folding
 
     network = _with_dense_form(precisions.with_precision(model, precision), dense_stride)
@@ -132,6 +143,31 @@ def _openvino_predict(
     return predict
 
 
+def _onnx_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int | None) -> Predict:
+    from landuse.networks import inference_graphs
+
+    optional_packages.check_installed("ENGINE = 'onnx'", PACKAGES["onnx"])
+    import onnxruntime
+
+    try:
+        rows, columns, bands = shape[1:]
+        network = inference_graphs.inference_graph(
+            model, (None, rows, columns, bands), dense_stride
+        )
+    except ValueError as error:
+        raise NoDenseFormError(str(error)) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = devices.usable_cores()
+    options.log_severity_level = 3  # errors
+    graph = onnx_graphs.to_onnx(network).SerializeToString()
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        return session.run(None, {onnx_graphs.INPUT: np.asarray(pixels, np.float32)})[0]
+
+    return predict
+
+
 def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Split a model into the layers before its base network, for any size, and the others."""
     import keras
@@ -146,13 +182,9 @@ def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def _compile_openvino(model: keras.Model, shape: tuple[int, ...], hint: str) -> Callable:
-    try:
-        import openvino
-    except ImportError as error:
-        raise ValueError(
-            "ENGINE = 'openvino' needs a package that is not installed: pip install openvino, "
-            "or use ENGINE = 'keras'"
-        ) from error
+    optional_packages.check_installed("ENGINE = 'openvino'", PACKAGES["openvino"])
+    import openvino
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         model.export(str(path), format="openvino", verbose=False)

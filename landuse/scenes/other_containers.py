@@ -12,7 +12,7 @@ CONVERT = "convert it first: gdal_translate -of GTiff {path} {stem}.tif"
 ENVI_ENDINGS = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".bin", "")
 
 # By the first bytes, whatever the ending.
-_BY_START = (
+KINDS = (
     (b"EHFA_HEADER_TAG", "an ERDAS Imagine file", CONVERT),
     (b"CDF\x01", "a netCDF file", CONVERT),
     (b"CDF\x02", "a netCDF file", CONVERT),
@@ -93,7 +93,7 @@ def check_file(path: Path) -> None:
         start = stream.read(32)
     if b"<VRTDataset" in start:
         return
-    for begins, what, advice in _BY_START:
+    for begins, what, advice in KINDS:
         if start.lower().startswith(begins.lower()):
             raise _refusal(path, what, advice)
     if path.suffix.lower() in _BY_ENDING:
