@@ -74,6 +74,8 @@ def main() -> None:
             band_names=record["band_names"],
             title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}"
             + among_others(mosaic),
+            note=reports.note_of(part, record["network"]),
+            yardstick=measure_yardstick(patches, labels, record["class_names"]),
             seed=SEED,
         )
     print_summary(report)
@@ -99,6 +101,21 @@ def check_units(patches: np.ndarray, record: Mapping[str, Any]) -> None:
         )
 
 
+def measure_yardstick(
+    patches: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> dict[str, float | None] | None:
+    """Measure the linear classifier that training left beside the model, if it did."""
+    path = Path(PATH_TO_MODEL).parent / "yardstick.keras"
+    if Path(PATH_TO_MODEL).name == path.name or not path.is_file():
+        return None
+    from landuse.training import yardsticks
+
+    record = model_files.read_record(path)
+    if record["class_names"] != list(class_names):
+        return None
+    return yardsticks.accuracy(path, patches, labels, record["units"])
+
+
 def among_others(mosaic: int) -> str:
     """Say that patches were classified among others, as the model was trained at the end."""
     return f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
@@ -119,6 +136,8 @@ def print_summary(report: Mapping[str, Any]) -> None:
         ("macro_f1", "macro F1"),
     ):
         print(f"  {title:18} {100 * report[name]['value']:6.2f} %")
+    if report["yardstick"]:
+        print(f"  {'yardstick':18} {100 * report['yardstick']['value']:6.2f} % accuracy")
     error = report["calibration"]["expected_calibration_error"]
     print(f"  {'calibration error':18} {100 * error:6.2f} %")
 

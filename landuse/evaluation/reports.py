@@ -8,6 +8,7 @@ import numpy as np
 
 from landuse import files
 from landuse.evaluation import measures, report_figures
+from landuse.networks import catalogue
 from landuse.patches import image_files, patch_pictures
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ PART_NOTES = {
     "validation": "The best epoch was chosen by these images, which flatters the model a little.",
     "test": "Neither training nor the choice of the best epoch saw these images.",
 }
+NOTE_WITHOUT_EPOCHS = "Nothing of the model was learned from these images or chosen by them."
+
+
+def note_of(part: str, network: str) -> str | None:
+    """Give the note for a model that has no epochs to choose from, None for others."""
+    is_baseline = network == catalogue.BASELINE and part in ("validation", "test")
+    return NOTE_WITHOUT_EPOCHS if is_baseline else None
 
 
 def _percent(interval: measures.Interval) -> str:
@@ -60,11 +68,12 @@ def report_text(report: Mapping[str, Any], title: str, pictures: Sequence[str] =
         f"# {title}",
         "",
         f"Measured on the {report['images']:,} images of the **{part}** part. "
-        f"{PART_NOTES.get(part, '')}".rstrip(),
+        f"{report.get('note', '')}".rstrip(),
         "",
         "| | value (95 % interval) |",
         "|---|---|",
         f"| Accuracy, % | {_percent(report['accuracy'])} |",
+        *_yardstick_rows(report),
         f"| Balanced accuracy (mean recall), % | {_percent(report['balanced_accuracy'])} |",
         f"| Macro F1, % | {_percent(report['macro_f1'])} |",
         f"| Cohen's kappa | {_number(report['kappa'])} |",
@@ -86,6 +95,16 @@ def report_text(report: Mapping[str, Any], title: str, pictures: Sequence[str] =
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _yardstick_rows(report: Mapping[str, Any]) -> list[str]:
+    yardstick = report.get("yardstick")
+    if not yardstick:
+        return []
+    return [
+        "| Accuracy of the yardstick (linear classifier on fixed measurements, script "
+        f"03_train_baseline), % | {_percent(yardstick)} |"
+    ]
 
 
 def _class_row(name: str, row: Mapping[str, Any]) -> str:
@@ -114,6 +133,8 @@ def write_report(
     *,
     band_names: Sequence[str] | None = None,
     title: str = "How well the model classifies",
+    note: str | None = None,
+    yardstick: measures.Interval | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measure a model's answers and write the report.
@@ -144,14 +165,18 @@ def write_report(
         Bands of `patches`.
     title : str
         Heading of the report.
+    note : str, optional
+        What the part says of the figures; None: that of `PART_NOTES`.
+    yardstick : dict, optional
+        Accuracy on these images of a linear classifier that learned from the same training images.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
     dict
-        What `measure` gives, and "title", "part", "seed", "most_frequent_confusions"; the content
-        of report.json.
+        What `measure` gives, and "title", "part", "note", "seed", "yardstick",
+        "most_frequent_confusions"; the content of report.json.
 
     Raises
     ------
@@ -161,7 +186,9 @@ def write_report(
         When the folder cannot be written.
     """
     probabilities, labels = np.asarray(probabilities), np.asarray(labels)
-    report: dict[str, Any] = {"title": title, "part": part, "seed": seed}
+    note = PART_NOTES.get(part, "") if note is None else note
+    report: dict[str, Any] = {"title": title, "part": part, "note": note, "seed": seed}
+    report["yardstick"] = yardstick
     report |= measures.measure(probabilities, labels, class_names, seed=seed)
     matrix = np.array(report["confusion_matrix"])
     report["most_frequent_confusions"] = [

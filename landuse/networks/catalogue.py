@@ -116,6 +116,7 @@ NETWORKS = {  # another one is another row
         ),
     )
 }
+BASELINE = "Baseline"  # stands for the network of linear models on fixed measurements
 TOO_LARGE = ("Xception", "Inception")  # they need pictures of at least 71 or 75 pixels
 
 

@@ -16,7 +16,7 @@ import keras
 from keras import layers, ops
 
 from landuse import sensors
-from landuse.networks import catalogue
+from landuse.networks import catalogue, measurements
 
 OUTPUT_STRIDES = (8, 16, 32)  # pixels from one window of a dense map to the next
 
@@ -223,6 +223,8 @@ def _dense_layer(layer: Any, grid: FeatureGrid, output_stride: int) -> tuple[Any
         return _dense_convolution(layer, grid, output_stride)
     if isinstance(layer, layers.ZeroPadding2D):
         return _dense_padding(layer, grid)
+    if isinstance(layer, measurements.CellMeasurements):
+        return _copy(layer), _after_stride(grid, layer.cell_size, layer.cell_size, "valid")
     if type(layer) is layers.Dense:
         return _pointwise(layer), grid
     if isinstance(layer, layers.GlobalAveragePooling2D):

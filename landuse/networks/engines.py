@@ -129,6 +129,10 @@ def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Mode
 def _openvino_predict(
     model: keras.Model, shape: tuple[int, ...], precision: str, dense_stride: int | None
 ) -> Predict:
+    import keras
+
+    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+        precision = "float32"  # a linear model on measurements, which need it
     # OpenVINO's hint holds for a whole network, so the normalisation is a network of its own.
     front, rest = _split_at_base(precisions.with_precision(model, "float32"))
     rest = _with_dense_form(rest, dense_stride)
@@ -169,10 +173,14 @@ def _onnx_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int 
 
 
 def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Split a model into the layers before its base network, for any size, and the others."""
+    """Split a model into the layers before its base network, for any size, and the others.
+
+    Without a base network, nothing stands before it.
+    """
     import keras
 
-    first = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.Model))
+    places = (i for i, layer in enumerate(model.layers) if isinstance(layer, keras.Model))
+    first = next(places, 1)
     pixels = keras.Input((None, None, model.input_shape[-1]))
     normalised = keras.layers.Identity()(pixels)
     for layer in model.layers[1:first]:

@@ -92,7 +92,7 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
     _check_whole(path)
     import keras
 
-    from landuse.networks import pixel_layers  # noqa: F401  must be known before loading
+    from landuse.networks import measurements, pixel_layers  # noqa: F401  known before loading
 
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

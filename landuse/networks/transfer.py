@@ -92,6 +92,11 @@ def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
         return imagenet_network(name, weights)
     record = model_files.read_record(weights)
     catalogue.network(name)
+    if record["network"] == catalogue.BASELINE:
+        raise ValueError(
+            f"WEIGHTS = {weights!r} is a baseline, which has no network to fine-tune: give "
+            "'imagenet', None, or a model of one of the other training scripts"
+        )
     if record["network"] != name:
         raise ValueError(
             f"WEIGHTS = {weights!r} is a model of {record['network']}, not of {name}: set "

@@ -15,9 +15,16 @@ import keras
 import numpy as np
 
 from landuse import devices, files, sensors
-from landuse.evaluation import doubts, predictions
-from landuse.networks import fusing, model_files, precisions
-from landuse.training import limits, optimizers, run_callbacks, run_folders, training_data
+from landuse.evaluation import doubts, measures, predictions, reports
+from landuse.networks import catalogue, fusing, model_files, precisions
+from landuse.training import (
+    limits,
+    optimizers,
+    run_callbacks,
+    run_folders,
+    training_data,
+    yardsticks,
+)
 
 
 class Run:
@@ -49,11 +56,15 @@ class Run:
         """Tell whether everything is done already, and say so on the screen."""
         if self.state.finished:
             print(
-                f"this run is finished: {100 * self.state.best:.2f} % validation accuracy in epoch "
-                f"{self.state.best_epoch}; for another one, give another PATH_TO_RUN\n"
-                f"model: {self.model_path}"
+                f"this run is finished: {self._how_right()}; for another one, give another "
+                f"PATH_TO_RUN\nmodel: {self.model_path}"
             )
         return self.state.finished
+
+    def _how_right(self) -> str:
+        epochs = len(self.state.history)
+        best = f"best in epoch {self.state.best_epoch} of {epochs}, " if epochs else ""
+        return f"{best}{100 * self.state.best:.2f} % validation accuracy"
 
     def describe(self, data: training_data.Data, network: str, weights: str | None = None) -> None:
         """Note what the saved model has to tell about itself, and say what is ahead.
@@ -212,6 +223,26 @@ class Run:
             run_folders.assign(model.optimizer.variables, self._arrays, "optimizer")
             self._arrays = {}
 
+    def keep(
+        self, model: keras.Model, record: dict[str, Any], data: training_data.Data, batch_size: int
+    ) -> None:
+        """Save a model that was made without epochs as that of this run.
+
+        Parameters
+        ----------
+        model : keras.Model
+        record : dict
+            What it tells about itself.
+        data : Data
+            Its validation part is measured.
+        batch_size : int
+        """
+        images = data.validation
+        answers = predictions.predict(model, images.patches, batch_size).argmax(axis=1)
+        self.state.best = float(np.mean(answers == images.labels))
+        self.kept, self.record = model, record
+        self.save_model()
+
     def write_state(self, model: keras.Model) -> None:
         """Write weights, optimizer, history and all that is remembered, whole or not at all."""
         arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
@@ -221,7 +252,7 @@ class Run:
 
     def save_model(self) -> None:
         """Save the model that is trained now as the best one of this run."""
-        results = {
+        results = self.record["results"] | {
             "validation_accuracy": self.state.best,
             "epochs": len(self.state.history),
             "best_epoch": self.state.best_epoch,
@@ -257,10 +288,7 @@ class Run:
             self._measure(data, batch_size, write_report)
         self.state.finished = True
         run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, {})
-        print(
-            f"best validation accuracy {100 * self.state.best:.2f} % in epoch "
-            f"{self.state.best_epoch} of {len(self.state.history)}"
-        )
+        print(self._how_right())
         if data is not None and write_report is not None:
             print(f"report: {self.folder / 'report.md'}")
         print(f"model: {self.model_path}")
@@ -281,12 +309,14 @@ class Run:
             probabilities,
             images.labels,
             data.class_names,
-            history=self.state.history,
+            history=self.state.history or None,
             files=images.files,
             part=part,
             patches=images.patches,
             band_names=data.band_names,
             title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
+            note=reports.note_of(part, record["network"]),
+            yardstick=self._yardstick(data, images, record),
         )
         record["results"] |= _figures(report)
         share = np.bincount(images.labels).max() / len(images.labels)
@@ -297,12 +327,23 @@ class Run:
             record["results"]["accuracy_patch_by_patch"] = right
         model_files.save(model, record, self.model_path)
         print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+        if yardstick := report["yardstick"]:
+            print(f"that of the yardstick is {100 * yardstick['value']:.2f} %")
         if doubt := doubts.doubt(record):
             print(f"warning: {doubt}")
 
+    def _yardstick(
+        self, data: training_data.Data, images: training_data.Part, record: dict[str, Any]
+    ) -> measures.Interval | None:
+        """Measure what a linear classifier reaches on these images; None for such a one itself."""
+        if record["network"] == catalogue.BASELINE:
+            return None
+        path = yardsticks.beside(self.folder, data, record)
+        return yardsticks.accuracy(path, images.patches, images.labels, data.units)
+
 
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa")
+    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa", "yardstick")
     error = report["calibration"]["expected_calibration_error"]
     return {name: report[name] for name in names} | {"expected_calibration_error": error}
 
