@@ -24,7 +24,7 @@ def test_sizes_share_the_epochs():
 
 @pytest.mark.parametrize("sizes", [[], [48, 32, 64], [32, 48], [16, 64], [64, 64]])
 def test_sizes_that_nothing_can_be_trained_with_are_refused(sizes):
-    with pytest.raises(ValueError, match="PICTURE_SIZES = .*the last one 64"):
+    with pytest.raises(ValueError, match=r"PICTURE_SIZES = .*the last one 64"):
         limits.check_settings({"PICTURE_SIZES": sizes})
 
 
