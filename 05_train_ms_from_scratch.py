@@ -32,11 +32,16 @@ VERTICAL_FLIP = False  # top and bottom change places
 SYMMETRIES = True  # the eight symmetries of the square, which lose nothing
 BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
 CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
+BAND_GAIN_RANGE = 0.0  # 0.06: each band up to 6 % darker or brighter, as air and season do
+HAZE_RANGE = 0.0  # 0.04: up to 4 % of white more or less light, as haze adds
+BLUR = 0.0  # 0.5: half of the images resampled to a coarser grid and back, as many scenes were
+ZOOM_RANGE = 0.0  # 0.25: a quarter of the images up to 25 % larger or smaller
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
 BATCH_SIZE = 64  # images per step
 EPOCHS = 30  # passes over the training images
+PICTURE_SIZES = [64]  # px; 32 48 64: small pictures first, a third of the epochs each, is faster
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 
@@ -55,6 +60,7 @@ CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
 LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
+CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
@@ -68,7 +74,7 @@ def main() -> None:
 
     from landuse.evaluation import reports
     from landuse.networks import bases, catalogue, dense, pixel_layers, tops
-    from landuse.training import optimizers, runs, training_data
+    from landuse.training import growing, optimizers, runs, training_data
 
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
@@ -97,6 +103,10 @@ def main() -> None:
             symmetries=SYMMETRIES,
             brightness_range=BRIGHTNESS_RANGE,
             contrast_range=CONTRAST_RANGE,
+            band_gain_range=BAND_GAIN_RANGE,
+            haze_range=HAZE_RANGE,
+            blur=BLUR,
+            zoom_range=ZOOM_RANGE,
             mixup=MIXUP,
             class_weights=CLASS_WEIGHTS,
             seed=SEED,
@@ -113,15 +123,17 @@ def main() -> None:
             OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM, EMA, data.steps(BATCH_SIZE)
         )
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
-        model.compile(recipe.make(rate, EPOCHS), loss, metrics=["accuracy"])
-        run.fit("from scratch", model, train, validation, EPOCHS, callbacks)
+        learner = growing.learner(model, PICTURE_SIZES)
+        learner.compile(recipe.make(rate, EPOCHS), loss, metrics=["accuracy"])
+        options = {"keep": model, "sizes": PICTURE_SIZES}
+        run.fit("from scratch", learner, train, validation, EPOCHS, callbacks, **options)
 
         if mosaics:
             # Beyond these steps, for dense maps: see patches among neighbours
             mosaic_rate = LEARNING_RATE_MOSAICS or (rate / 3 if EPOCHS else rate)
             mosaics.compile(recipe.make(mosaic_rate, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
-        run.finish(data, BATCH_SIZE, reports.write_report)
+        run.finish(data, BATCH_SIZE, reports.write_report, calibrate=CALIBRATE)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ BAND_COMBINATIONS = {
 DN_AT_255 = 2750  # the DN that becomes 255
 
 
+def full_scale(dtype: Any) -> float:
+    """Return the pixel value that is white in a picture: 255 of uint8, DN 2750 of others."""
+    return 255.0 if dtype == np.uint8 else float(DN_AT_255)
+
+
 def band_names_of(band_count: int) -> tuple[str, ...]:
     """Return the names of the bands of a file with so many of them.
 

@@ -89,6 +89,12 @@ class Network:
     build: Callable[[int], keras.Model] | None = None
 
 
+def _resnet9(bands: int) -> keras.Model:
+    from landuse.networks import residual
+
+    return residual.resnet9(bands)
+
+
 WEIGHTS_STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 NETWORKS = {  # another one is another row
     network.name: network
@@ -114,6 +120,7 @@ NETWORKS = {  # another one is another row
             expected=UNSCALED_BGR,
             weights_file="resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
+        Network("ResNet9", first_block_ends="stage1_pool", learning_rate=3e-3, build=_resnet9),
     )
 }
 BASELINE = "Baseline"  # stands for the network of linear models on fixed measurements

@@ -16,13 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse import devices
+from landuse import devices, sensors
 
 # Amounts, which are 0 (off) or more, and what they must stay below.
 BELOW = {
     "rotation_range": math.inf,
     "brightness_range": 1.0,
     "contrast_range": 1.0,
+    "band_gain_range": 1.0,
+    "haze_range": 1.0,
+    "blur": 1.0000001,
+    "zoom_range": 1.0,
     "mixup": math.inf,
 }
 
@@ -125,6 +129,57 @@ def _change_light(
     return np.where(patches > 0, np.clip(changed, 1, highest), 0).astype(patches.dtype)
 
 
+def _change_air(
+    patches: NDArray[Any], rng: np.random.Generator, band_gain: float, haze: float
+) -> NDArray[Any]:
+    """Scale each band by a factor of its own; add light to all bands, and half of it to each."""
+    count, bands = len(patches), patches.shape[-1]
+    gain = rng.uniform(1 - band_gain, 1 + band_gain, (count, 1, 1, bands)).astype(np.float32)
+    light = haze * sensors.full_scale(patches.dtype)
+    added = rng.uniform(-light, light, (count, 1, 1, 1))
+    added = added + rng.uniform(-light / 2, light / 2, (count, 1, 1, bands))
+    changed = np.rint(patches * gain + added.astype(np.float32))
+    highest = np.iinfo(patches.dtype).max
+    return np.where(patches > 0, np.clip(changed, 1, highest), 0).astype(patches.dtype)
+
+
+def resize_patches(patches: NDArray[Any], size: int) -> NDArray[Any]:
+    """Give patches (N, rows, columns, bands) another size, by areas where they become smaller."""
+    cv2 = _opencv()
+    how = cv2.INTER_AREA if size < patches.shape[1] else cv2.INTER_LINEAR
+    resized = np.empty((len(patches), size, size, patches.shape[-1]), patches.dtype)
+    for index, patch in enumerate(patches):
+        for first in range(0, patch.shape[-1], 4):  # OpenCV resizes four bands at a time
+            group = np.ascontiguousarray(patch[..., first : first + 4])
+            small = cv2.resize(group, (size, size), interpolation=how)
+            resized[index, ..., first : first + 4] = small.reshape(size, size, -1)
+    return resized
+
+
+def _resample(
+    patches: NDArray[Any], rng: np.random.Generator, blur: float, zoom: float
+) -> NDArray[Any]:
+    """Resample some patches to half their size at least and back, and zoom every fourth."""
+    size = patches.shape[1]
+    changed = patches.copy()
+    coarse = rng.integers(size // 2, size, len(patches), endpoint=True)
+    for index in np.flatnonzero(rng.random(len(patches)) < blur):
+        small = resize_patches(patches[index : index + 1], int(coarse[index]))
+        changed[index] = resize_patches(small, size)[0]
+    factors = np.exp(rng.uniform(-1, 1, len(patches)) * np.log1p(zoom))
+    places = rng.uniform(-1, 1, (len(patches), 2))
+    for index in np.flatnonzero(rng.random(len(patches)) < (0.25 if zoom else 0)):
+        scale = 1 / factors[index]
+        move = places[index] * max(0.0, (1 - scale) * size / 2)
+        centre = (size - 1) / 2
+        matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+        matrix[:, 2] = centre * (1 - scale) + move
+        warped = np.empty_like(changed[index])
+        _warp_patch(np.ascontiguousarray(changed[index]), matrix, warped)
+        changed[index] = warped
+    return changed
+
+
 def augment_patches(
     patches: NDArray[Any],
     rng: np.random.Generator,
@@ -134,6 +189,10 @@ def augment_patches(
     symmetries: bool = False,
     brightness_range: float = 0,
     contrast_range: float = 0,
+    band_gain_range: float = 0,
+    haze_range: float = 0,
+    blur: float = 0,
+    zoom_range: float = 0,
 ) -> NDArray[Any]:
     """Change patches at random in ways that leave their class as it is.
 
@@ -152,6 +211,14 @@ def augment_patches(
         Pixels are multiplied by a factor of 1 - share .. 1 + share.
     contrast_range : share, 0..1
         Distances from the mean of a band are multiplied by a factor of 1 - share .. 1 + share.
+    band_gain_range : share, 0..1
+        Each band is multiplied by a factor of its own, as another season and other air do.
+    haze_range : share, 0..1, of 255 (uint8) or of DN 2750
+        So much light is added to or taken from all bands, and up to half as much from each.
+    blur : share, 0..1, of the patches
+        They are resampled to 50 to 100 % of their size and back, as scenes often were.
+    zoom_range : share, 0..1
+        Every fourth patch is enlarged or made smaller by a factor of up to 1 + share.
 
     Returns
     -------
@@ -170,6 +237,10 @@ def augment_patches(
         augmented = _flip_patches(patches, drawn)
     if brightness_range or contrast_range:
         augmented = _change_light(augmented, rng, brightness_range, contrast_range)
+    if band_gain_range or haze_range:
+        augmented = _change_air(augmented, rng, band_gain_range, haze_range)
+    if blur or zoom_range:
+        augmented = _resample(augmented, rng, blur, zoom_range)
     return augmented
 
 

@@ -69,6 +69,7 @@ class PatchBatches:
         self.seed = seed
         self.shuffle = shuffle
         self.ahead = ahead
+        self.size: int | None = None  # pixels along a side, if other than those of the patches
         self.epoch = 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
         self._next = 0  # the batch that follows the one given last
@@ -77,6 +78,10 @@ class PatchBatches:
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return math.ceil(len(self.labels) / self.batch_size)
+
+    def resize(self, size: int) -> None:
+        """Give pictures of another size from now on, `size` pixels along a side."""
+        self.size, self._prepared = size, {}
 
     @property
     def epoch(self) -> int:
@@ -167,6 +172,8 @@ class PatchBatches:
         weights = None if self.sample_weights is None else self.sample_weights[indices]
         if any(self.changes.values()):
             patches = augmentation.augment_patches(patches, rng, **self.changes)
+        if self.size and self.size != patches.shape[1]:
+            patches = augmentation.resize_patches(patches, self.size)
         if self.mixup:
             patches, labels, weights = augmentation.mix_up(
                 patches, labels, weights, rng, self.mixup

@@ -7,6 +7,7 @@ from typing import Any
 from landuse import choices, sensors
 from landuse.networks import precisions
 from landuse.patches import augmentation
+from landuse.training import growing
 
 OPTIMIZERS = ("AdamW", "SGD")
 SCHEDULES = ("cosine", "one_cycle", "constant")
@@ -62,6 +63,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, known in _CHOICES.items():
         if name in given:
             choices.check_choice(name, given[name], known)
+    if "PICTURE_SIZES" in given:
+        growing.check_sizes(given["PICTURE_SIZES"])
     if "BANDS" in given:
         sensors.chosen_bands(given["BANDS"])
     if given.get("MOSAIC_EPOCHS") and given["BATCH_SIZE"] % given["MOSAIC"] ** 2:

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 from landuse import devices, files, sensors
-from landuse.evaluation import doubts, measures, predictions, reports
+from landuse.evaluation import calibration, doubts, measures, predictions, reports
 from landuse.networks import catalogue, fusing, model_files, precisions
 from landuse.training import (
+    growing,
     limits,
     optimizers,
     run_callbacks,
@@ -124,6 +125,7 @@ class Run:
         epochs: int,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         keep: keras.Model | None = None,
+        sizes: Sequence[int] = (sensors.PATCH_SIZE,),
     ) -> None:
         """Train a compiled model as `model.fit` does, from where an earlier start left off.
 
@@ -142,6 +144,8 @@ class Run:
             `keep_best` and `stop_early` share what is remembered in the state.
         keep : keras.Model, optional
             The model to save, if another one than `model`, that shares its layers.
+        sizes : sequence of int
+            Pictures to train with grow through these, pixels along a side (`growing`).
         """
         if phase in self.state.phases_done:
             self._restore(model, with_optimizer=False)
@@ -160,21 +164,26 @@ class Run:
         if self.state.phase_epoch < epochs:
             fusing.fuse_batch_normalization(model)
             optimizers.make_variables(model)
-            model.fit(
-                train,
-                validation_data=validation,
-                epochs=epochs,
-                initial_epoch=self.state.phase_epoch,
-                callbacks=[
-                    run_callbacks.StopAtNaN(self),
-                    *run_callbacks.averaging(model),
-                    run_callbacks.NoteEpoch(self),
-                    *callbacks,
-                    run_callbacks.SaveState(self, epochs),
-                ],
-                shuffle=False,
-                verbose=1,
-            )
+            for first, last, size in growing.stretches(sizes, self.state.phase_epoch, epochs):
+                if len(sizes) > 1:
+                    train.resize(size)
+                model.fit(
+                    train,
+                    validation_data=validation,
+                    epochs=last,
+                    initial_epoch=first,
+                    callbacks=[
+                        run_callbacks.StopAtNaN(self),
+                        *run_callbacks.averaging(model),
+                        run_callbacks.NoteEpoch(self),
+                        *callbacks,
+                        run_callbacks.SaveState(self, epochs),
+                    ],
+                    shuffle=False,
+                    verbose=1,
+                )
+                if model.stop_training:
+                    break
         if phase not in self.state.phases_done:
             self.state.phases_done.append(phase)
 
@@ -264,6 +273,7 @@ class Run:
         data: training_data.Data | None = None,
         batch_size: int = 64,
         write_report: Callable[..., dict[str, Any]] | None = None,
+        calibrate: bool = False,
     ) -> None:
         """Measure the best model, mark the run as finished and say where the model is.
 
@@ -274,6 +284,8 @@ class Run:
         batch_size : int
         write_report : callable, optional
             `reports.write_report`, or another that takes the same.
+        calibrate : bool
+            Bring the probabilities of the model to the temperature that fits the validation part.
 
         Raises
         ------
@@ -284,6 +296,8 @@ class Run:
             raise ValueError(
                 f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
             )
+        if data is not None and calibrate and "temperature" not in self._results_so_far():
+            self._calibrate(data, batch_size)
         if data is not None and write_report is not None:
             self._measure(data, batch_size, write_report)
         self.state.finished = True
@@ -292,6 +306,20 @@ class Run:
         if data is not None and write_report is not None:
             print(f"report: {self.folder / 'report.md'}")
         print(f"model: {self.model_path}")
+
+    def _results_so_far(self) -> dict[str, Any]:
+        return dict(model_files.read_record(self.model_path)["results"])
+
+    def _calibrate(self, data: training_data.Data, batch_size: int) -> None:
+        model, record = model_files.load(self.model_path)
+        patches, labels = data.validation.patches, data.validation.labels
+        mosaic = predictions.mosaic_of(record)
+        probabilities = predictions.predict(model, patches, batch_size, mosaic)
+        temperature = calibration.best_temperature(probabilities, labels)
+        calibration.set_temperature(model, temperature)
+        record["results"]["temperature"] = temperature
+        model_files.save(model, record, self.model_path)
+        print(f"calibrated on the {len(labels)} validation images: temperature {temperature:.2f}")
 
     def _measure(
         self, data: training_data.Data, batch_size: int, write_report: Callable[..., dict[str, Any]]

@@ -1,0 +1,69 @@
+"""Pictures that grow while a network learns: small ones first, which cost less."""
+
+from collections.abc import Sequence
+
+import keras
+
+from landuse import sensors
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """Raise a ValueError for sizes of pictures that nothing can be trained with.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Pixels along a side: rising, of 32 to 64, the last 64.
+    """
+    patch = sensors.PATCH_SIZE
+    rises = list(sizes) == sorted(set(sizes))
+    if not sizes or sizes[-1] != patch or not rises or sizes[0] < 32:
+        raise ValueError(
+            f"PICTURE_SIZES = {list(sizes)}: expected rising sizes from 32 px to {patch} px, the "
+            f"last one {patch}, such as 32 48 {patch}, or only {patch}"
+        )
+
+
+def stretches(sizes: Sequence[int], begin: int, epochs: int) -> list[tuple[int, int, int]]:
+    """Give the stretches of epochs that have pictures of one size, from an epoch on.
+
+    Each size has an equal share of the epochs, to rounding.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Pixels along a side.
+    begin, epochs : int
+        Epochs that are done, and how many there are in all.
+
+    Returns
+    -------
+    list of (first, last, size)
+        From which epoch, before which epoch.
+    """
+    ends = [round(epochs * number / len(sizes)) for number in range(1, len(sizes) + 1)]
+    starts = [max(begin, start) for start in [0, *ends[:-1]]]
+    return [
+        (start, end, size)
+        for start, end, size in zip(starts, ends, sizes, strict=True)
+        if start < end
+    ]
+
+
+def learner(model: keras.Model, sizes: Sequence[int]) -> keras.Model:
+    """Give the form of a patch classifier that takes pictures of all these sizes.
+
+    It shares the layers of `model`: training the one trains the other, and `model` is what is
+    saved.
+
+    Parameters
+    ----------
+    model : keras.Model
+        (batch, 64, 64, bands) to (batch, classes), with a pooling over all its features.
+    sizes : sequence of int
+        With 64 only, it is `model` itself.
+    """
+    if len(sizes) == 1:
+        return model
+    pixels = keras.Input((None, None, model.input_shape[-1]), name=model.input.name)
+    return keras.models.clone_model(model, input_tensors=pixels, clone_function=lambda layer: layer)

@@ -1,0 +1,113 @@
+"""Growing pictures, changes of air and grid, the small network, calibration."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from landuse.evaluation import calibration
+from landuse.networks import bases, dense, tops
+from landuse.patches import augmentation, patch_batches
+from landuse.training import growing, limits
+
+
+def patches(count=8, bands=3, dtype="uint8"):
+    high = 256 if dtype == "uint8" else 3000
+    return np.random.default_rng(0).integers(1, high, (count, 64, 64, bands)).astype(dtype)
+
+
+def test_sizes_share_the_epochs():
+    assert growing.stretches([32, 48, 64], 0, 6) == [(0, 2, 32), (2, 4, 48), (4, 6, 64)]
+    assert growing.stretches([32, 48, 64], 3, 6) == [(3, 4, 48), (4, 6, 64)]
+    assert growing.stretches([32, 48, 64], 0, 2) == [(0, 1, 32), (1, 2, 64)]
+    assert growing.stretches([64], 1, 5) == [(1, 5, 64)]
+
+
+@pytest.mark.parametrize("sizes", [[], [48, 32, 64], [32, 48], [16, 64], [64, 64]])
+def test_sizes_that_nothing_can_be_trained_with_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"PICTURE_SIZES = .*the last one 64"):
+        limits.check_settings({"PICTURE_SIZES": sizes})
+
+
+def test_batches_give_pictures_of_the_size_that_is_set():
+    batches = patch_batches.simple_image_generator(
+        patches(bands=13, dtype="uint16"), labels=np.zeros(8, int), batch_size=4
+    )
+    assert batches[0][0].shape == (4, 64, 64, 13)
+    batches.resize(32)
+    assert batches[0][0].shape == (4, 32, 32, 13)
+
+
+def test_small_pictures_are_means_of_areas():
+    ramp = np.arange(64, dtype="uint16")[np.newaxis, :, np.newaxis, np.newaxis] * 10
+    ramp = np.broadcast_to(ramp, (1, 64, 64, 5)).copy()
+    small = augmentation.resize_patches(ramp, 32)
+    assert np.array_equal(small[0, :, 0, 0], np.arange(32) * 20 + 5)
+    assert (small == small[..., :1]).all()
+
+
+def test_air_changes_each_band_by_its_own_share_and_leaves_nodata():
+    given = np.full((200, 8, 8, 3), 100, "uint8")
+    given[:, 0] = 0
+    changed = augmentation.augment_patches(given, np.random.default_rng(1), band_gain_range=0.1)
+    assert (changed[:, 0] == 0).all()
+    factors = changed[:, 1, 1].astype(float)
+    assert factors.min() >= 90 and factors.max() <= 110 and factors.std(axis=0).min() > 4
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
+
+
+def test_haze_adds_the_same_light_to_bright_and_dark():
+    given = np.concatenate([np.full((50, 8, 4, 2), 1000), np.full((50, 8, 4, 2), 2000)], axis=2)
+    given = given.astype("uint16")
+    changed = augmentation.augment_patches(given, np.random.default_rng(1), haze_range=0.04)
+    added = changed.astype(int) - given
+    assert (added == added[:, :1, :1]).all()
+    assert 100 < np.abs(added).max() <= 1.5 * 0.04 * 2750 + 1
+
+
+def test_blur_smooths_about_the_share_of_patches_and_zoom_keeps_flat_ones():
+    noise = patches(400)
+    blurred = augmentation.augment_patches(noise, np.random.default_rng(1), blur=0.5)
+    changed = (blurred != noise).any(axis=(1, 2, 3))
+    assert 0.4 < changed.mean() < 0.6
+    assert blurred[changed].std() < 0.9 * noise[changed].std()
+    flat = np.full((20, 64, 64, 3), 77, "uint8")
+    assert (
+        augmentation.augment_patches(flat, np.random.default_rng(1), zoom_range=0.3) == 77
+    ).all()
+
+
+def test_resnet9_takes_pictures_of_all_sizes_and_has_a_dense_form():
+    import keras
+
+    base = bases.base_network("ResNet9", 4)
+    assert sum(int(np.prod(v.shape)) for v in base.trainable_variables) == pytest.approx(
+        1.94e6, rel=0.01
+    )
+    pixels = keras.Input((64, 64, 4))
+    model = keras.Model(pixels, tops.new_top(base(pixels), "ResNet9", ["a", "b"]))
+    learner = growing.learner(model, [32, 64])
+    assert learner.output_shape == (None, 2)
+    given = patches(2, 4).astype("float32")
+    answers = np.asarray(model(given))
+    np.testing.assert_allclose(np.asarray(learner(given)), answers, atol=1e-5)
+    assert np.asarray(learner(given[:, ::2, ::2])).shape == (2, 2)
+    alone = np.asarray(dense.dense_network(model, 8)(given))
+    np.testing.assert_allclose(alone[:, 0, 0], answers, atol=1e-4)
+
+
+def test_temperature_is_found_and_folded_into_the_model():
+    import keras
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 3))
+    labels = np.array([rng.choice(3, p=softmax(row)) for row in logits])
+    too_sure = softmax(3 * logits, axis=1)
+    temperature = calibration.best_temperature(too_sure, labels)
+    assert temperature == pytest.approx(3, rel=0.1)
+    pixels = keras.Input((4,))
+    top = keras.layers.Dense(3, activation="softmax", name="probabilities")
+    model = keras.Model(pixels, top(pixels))
+    given = rng.normal(0, 1, (5, 4)).astype("float32")
+    before = np.log(np.asarray(model(given)))
+    calibration.set_temperature(model, 2.0)
+    np.testing.assert_allclose(np.asarray(model(given)), softmax(before / 2, axis=1), rtol=1e-4)
