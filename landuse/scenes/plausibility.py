@@ -289,6 +289,25 @@ def check_sample(
     return warnings or _outside(levels, known["0.1"], known["99.9"], band_names)
 
 
+def check_patch(patch: np.ndarray, record: dict[str, Any]) -> list[str]:
+    """Compare a single patch with what a model was trained on.
+
+    Parameters
+    ----------
+    patch : ndarray of shape (rows, columns, bands), in the units and bands of the model
+    record : dict
+        Of the model file.
+
+    Returns
+    -------
+    list of str
+        Warnings, none for a patch that looks as it should.
+    """
+    pixels = patch.reshape(-1, patch.shape[-1])
+    valid = pixels[(pixels > 0).all(axis=1)]
+    return check_sample(valid, record["band_names"], record["units"], record["statistics"])
+
+
 def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> list[str]:
     """Compare a scene with what a model was trained on, before anything is classified.
 
