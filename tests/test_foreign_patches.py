@@ -12,7 +12,7 @@ from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB, read_patch
 from landuse import choices, command_line
-from landuse.mapping import checks, grids, plans
+from landuse.mapping import checks, grids
 from landuse.networks import foreign_models, model_files
 from landuse.patches import (
     class_folders,
@@ -292,8 +292,6 @@ def test_a_constant_whose_name_was_mistyped_is_named():
         settings["BATCH_SIZE"]
     with pytest.raises(ValueError, match=r"no constant WORKERS, which it needs: was it removed\?"):
         settings["WORKERS"]
-    with pytest.raises(ValueError, match="the script has no constant PATH_TO_IMAGE"):
-        plans.Settings.of({"PATH_TO_IMAGES": "a.tif"})
 
 
 def test_a_name_that_the_script_lacks_is_an_error_of_input(capsys, monkeypatch):
