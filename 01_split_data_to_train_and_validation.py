@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from landuse import command_line
+from landuse import band_names, command_line
 from landuse.patches import class_folders, split_folders, splits
 
 # What to split, and where to put it
@@ -38,7 +38,10 @@ FRACTION_TEST = 0.0  # share of the images; 0: no test part
 SEED = 42  # for the random split; the same seed gives the same split on every machine
 SPLIT: Literal["random", "geographic"] = "random"  # geographic: from west to east
 PATH_TO_SPLIT_LISTS: str | None = None  # folder with lists of names ending in train.txt, val.txt
-# and test.txt; they decide in place of the fractions, and need SPLIT = "geographic"
+# and test.txt, or .csv with a column of names; they decide in place of the fractions and of SPLIT
+
+# What the patches are
+BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the files; None: as they say
 
 # What is there already
 DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: replace an older split that this script made
@@ -64,8 +67,8 @@ def check_settings() -> None:
         raise ValueError(f"SPLIT = {SPLIT!r}: expected 'random' or 'geographic'")
     if PATH_TO_SPLIT_LISTS is None:
         splits.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
-    elif SPLIT != "geographic":
-        raise ValueError("PATH_TO_SPLIT_LISTS needs SPLIT = 'geographic'")
+    if BAND_NAMES is not None:
+        band_names.check_order(BAND_NAMES, len(BAND_NAMES), "BAND_NAMES")
 
 
 def settings() -> dict[str, Any]:
@@ -75,6 +78,8 @@ def settings() -> dict[str, Any]:
         return Path(os.path.relpath(path, Path(PATH_TO_SPLIT_DATASETS).parent)).as_posix()
 
     chosen: dict[str, Any] = {"PATH_TO_ALL_IMAGES": relative(PATH_TO_ALL_IMAGES), "SPLIT": SPLIT}
+    if BAND_NAMES is not None:
+        chosen["BAND_NAMES"] = BAND_NAMES
     if PATH_TO_SPLIT_LISTS is not None:
         return {**chosen, "PATH_TO_SPLIT_LISTS": relative(PATH_TO_SPLIT_LISTS)}
     chosen |= {"FRACTION_VALIDATION": FRACTION_VALIDATION, "FRACTION_TEST": FRACTION_TEST}
@@ -83,10 +88,10 @@ def settings() -> dict[str, Any]:
 
 def split_images(images: dict[str, list[Path]]) -> splits.Split:
     """Split the images as the settings say."""
-    if SPLIT == "random":
-        return splits.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
     if PATH_TO_SPLIT_LISTS is not None:
         return split_by_lists(images, PATH_TO_SPLIT_LISTS)
+    if SPLIT == "random":
+        return splits.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
     return splits.split_by_longitude(
         images, read_longitudes(images), FRACTION_VALIDATION, FRACTION_TEST
     )

@@ -146,8 +146,14 @@ def show_patches(images: list[Path], record: dict[str, Any]) -> None:
     """Print the classes of patches with their probabilities, the most probable first."""
     from landuse.evaluation import predictions
     from landuse.patches import single_patches
+    from landuse.scenes import plausibility
 
-    patches = np.stack([single_patches.read_for_model(image, record) for image in images])
+    patches = np.stack(
+        [single_patches.read_for_model(image, record, BAND_NAMES) for image in images]
+    )
+    for image, patch in zip(images, patches, strict=True):
+        for warning in plausibility.check_patch(patch, record):
+            print(f"warning: {image}: {warning}")
     model, _ = model_files.load(PATH_TO_MODEL)
     answers = predictions.predict(model, patches, BATCH_SIZE)
     for image, probabilities in zip(images, answers, strict=True):

@@ -20,7 +20,7 @@ import numpy as np
 
 from landuse import command_line, files
 from landuse.networks import model_files
-from landuse.patches import class_folders, patch_cache
+from landuse.patches import class_folders, part_names, patch_cache, split_folders
 
 if TYPE_CHECKING:
     pass
@@ -55,7 +55,10 @@ def main() -> None:
     with files.lock(folder, "writing the report"):
         everything = [image for members in images.values() for image in members]
         patches, paths = patch_cache.open_good_patches(
-            everything, record["band_names"], skip_bad=SKIP_BAD_PATCHES
+            everything,
+            record["band_names"],
+            skip_bad=SKIP_BAD_PATCHES,
+            order=split_folders.order_of(Path(PATH_TO_IMAGES).parent),
         )
         check_units(patches, record)
 
@@ -124,7 +127,8 @@ def among_others(mosaic: int) -> str:
 def name_of_part(folder: str) -> str:
     """Name what the images are by their folder; the part "train" is called training."""
     name = Path(folder).resolve().name
-    return "training" if name == "train" else name
+    part = part_names.part_of(name) or name
+    return "training" if part == "train" else part
 
 
 def print_summary(report: Mapping[str, Any]) -> None:

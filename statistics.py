@@ -32,14 +32,14 @@ def main() -> None:
     from pathlib import Path
 
     import image_functions
-    from landuse import files, sensors
+    from landuse import files
     from landuse.patches import split_folders
 
     path = Path(PATH_TO_SPLIT_DATASETS) / "statistics.json"
     patches, _, _, paths = split_folders.load_part(
         PATH_TO_SPLIT_DATASETS, "train", skip_bad=SKIP_BAD_PATCHES
     )
-    band_names = sensors.band_names_of(patches.shape[-1])
+    band_names = split_folders.bands_of_part(PATH_TO_SPLIT_DATASETS, "train")
     values = image_functions.pooled_statistics(patches, band_names)
     print_table(values)
     files.write_json(path, values)

@@ -37,11 +37,13 @@ _NOT_REFLECTANCE = frozenset({
 # Common names by what remains of them in lower case without separators.
 _COLOURS = {
     "coastal": "B01", "coastalaerosol": "B01", "blue": "B02", "green": "B03", "red": "B04",
-    "rededge1": "B05", "re1": "B05", "rededge071": "B05", "rededge2": "B06", "re2": "B06",
-    "rededge075": "B06", "rededge3": "B07", "re3": "B07", "rededge078": "B07",
-    "nir": "B08", "nearinfrared": "B08", "nir08": "B8A", "narrownir": "B8A", "nirnarrow": "B8A",
-    "rededge4": "B8A", "re4": "B8A", "nir09": "B09", "watervapour": "B09", "watervapor": "B09",
-    "cirrus": "B10", "swir16": "B11", "swir1": "B11", "swir22": "B12", "swir2": "B12",
+    "rededge1": "B05", "re1": "B05", "vre1": "B05", "rededge071": "B05",
+    "rededge2": "B06", "re2": "B06", "vre2": "B06", "rededge075": "B06",
+    "rededge3": "B07", "re3": "B07", "vre3": "B07", "rededge078": "B07",
+    "nir": "B08", "nearinfrared": "B08", "nir08": "B8A", "nirn": "B8A", "narrownir": "B8A",
+    "nirnarrow": "B8A", "rededge4": "B8A", "re4": "B8A", "nir09": "B09", "watervapour": "B09",
+    "watervapor": "B09", "cirrus": "B10", "swir16": "B11", "swir1": "B11", "swir22": "B12",
+    "swir2": "B12",
     "rededge": "",  # one of three, which it does not say
 }  # fmt: skip
 _RGB = ("blue", "green", "red")
@@ -175,13 +177,14 @@ def band_of_description(text: str) -> str | None:
 
 
 def _counted(descriptions: Sequence[str]) -> str | None:
-    """Return what stands before the numbers of descriptions that count 1, 2, ..., else None."""
+    """Return what stands before the numbers of texts that count from 1 or 0 on, else None."""
     matches = [_COUNT.fullmatch(text.strip()) for text in descriptions]
     if not matches or None in matches:
         return None
     parts = [(match["before"], int(match["number"])) for match in matches if match]
     before = parts[0][0]
-    expected = [(before.lower(), number + 1) for number in range(len(parts))]
+    first = min(parts[0][1], 1)  # some count from 0
+    expected = [(before.lower(), number) for number in range(first, first + len(parts))]
     if [(text.lower(), number) for text, number in parts] != expected:
         return None
     return before
@@ -190,7 +193,8 @@ def _counted(descriptions: Sequence[str]) -> str | None:
 def _looks_like_names(before: str, descriptions: Sequence[str]) -> bool:
     """Tell B1, B2, ... and B01, b02, ... from "Band 1" and b1, which only count."""
     is_letter = re.search(r"(?:^|[^0-9A-Za-z])[Bb][ _-]?$", before) is not None
-    if not is_letter or len(descriptions) > len(sensors.BANDS_MS) - 1:
+    from_zero = re.search(r"(?<!\d)0$", descriptions[0])
+    if not is_letter or from_zero or len(descriptions) > len(sensors.BANDS_MS) - 1:
         return False
     padded = re.search(r"0\d$", descriptions[0]) is not None
     return padded or "B" in before[-2:]

@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
+from landuse import choices
+
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TRACEBACK_VARIABLE = "LANDUSE_TRACEBACK"  # set to 1, it shows where an input error was raised
@@ -55,7 +57,8 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
             print(_help_text(namespace))
         else:
             namespace.update(parse(words, namespace))
-            main()
+            with choices.all_constants_of(namespace):
+                main()
         sys.stdout.flush()
     except KeyboardInterrupt:
         _stop("interrupted: to go on, give the same command again", EXIT_INTERRUPTED)
@@ -98,7 +101,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(line for line in lines if line) or type(error).__name__
 
 
-def constants(namespace: Mapping[str, Any]) -> dict[str, Any]:
+def constants(namespace: Mapping[str, Any]) -> choices.Constants:
     """Return the settings of a script as they are now.
 
     Parameters
@@ -108,11 +111,11 @@ def constants(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    dict
+    Constants
         Name of each UPPER_CASE constant to its value, in the order of the script, with values
         that JSON can hold (tuples become lists, paths become strings).
     """
-    return {name: _plain(namespace[name]) for name in _constant_names(namespace)}
+    return choices.Constants((name, _plain(namespace[name])) for name in _constant_names(namespace))
 
 
 def _plain(value: Any) -> Any:

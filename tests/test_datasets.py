@@ -168,7 +168,7 @@ def test_lists_are_read_with_any_line_ends(tmp_path):
     (tmp_path / "my-val.txt").write_bytes(b"A_2.jpg\nForest\\B_3.tif")
     (tmp_path / "readme.txt").write_text("hello")
     lists = splits.read_split_lists(tmp_path)
-    assert lists == {"train": ["A_1", "B_2"], "validation": ["A_2", "B_3"]}
+    assert lists == {"train": ["Forest/A_1", "B_2"], "validation": ["A_2", "Forest/B_3"]}
     (tmp_path / "my-test.txt").write_text("A_2.jpg\n")
     with pytest.raises(ValueError, match="A_2 stands in the lists for test and validation"):
         splits.read_split_lists(tmp_path)

@@ -537,3 +537,32 @@ def test_a_single_band_is_sent_to_its_folder(tmp_path):
         path = write(tmp_path / name, np.ones((SIZE, SIZE), np.uint16))
         with pytest.raises(ValueError, match="is a single band of a product; give the product's"):
             band_files.read_single_raster(path, BANDS_RGB)
+
+
+def test_a_single_patch_in_another_order_is_warned_of():
+    statistics = pooled_statistics(made(BANDS_MS)[np.newaxis], BANDS_MS)
+    record = {"band_names": list(BANDS_MS), "units": "DN", "statistics": statistics}
+    assert plausibility.check_patch(made(BANDS_MS, 64), record) == []
+    (warning,) = plausibility.check_patch(made(IDS, 64), record)
+    assert "in the order of a product" in warning
+    assert plausibility.check_patch(made(BANDS_MS, 64) // 2, record) == []
+
+
+def test_all_bands_on_one_side_may_be_another_unit():
+    statistics = pooled_statistics(made(BANDS_MS)[np.newaxis], BANDS_MS)
+    sample = made(BANDS_MS).reshape(-1, 13) / 10
+    warnings = plausibility.check_sample(sample, BANDS_MS, "DN", statistics)
+    assert "set REFLECTANCE_SCALE to it" in warnings[-1]
+
+
+def test_bands_in_folders_by_resolution(tmp_path):
+    pixels = made(IDS)
+    for band, metres in (("B02", 10), ("B05", 20)):
+        part = pixels[:: metres // 10, :: metres // 10, IDS.index(band)]
+        place = (PLACE[0], metres, 0, PLACE[3], 0, -metres)
+        write(tmp_path / "a" / f"R{metres}m" / f"T32TPP_x_{band}_{metres}m.tif", part, place=place)
+    found, _, scene = read(tmp_path / "a", ("B05", "B02"), order=["B02"])
+    np.testing.assert_array_equal(found[..., 1], pixels[..., IDS.index("B02")])
+    assert scene.messages == (
+        "BAND_NAMES is for rasters, and not used: the files name their bands",
+    )

@@ -106,8 +106,8 @@ def test_read_patch_names_the_file_and_the_fault(tmp_path):
     (tmp_path / "empty.tif").touch()
     with pytest.raises(ValueError, match=r"empty\.tif: cannot be read as an image"):
         read_patch(tmp_path / "empty.tif")
-    tifffile.imwrite(tmp_path / "float.tif", np.ones((64, 64), np.float32))
-    with pytest.raises(ValueError, match="float32, expected uint8 or uint16"):
+    tifffile.imwrite(tmp_path / "float.tif", np.full((64, 64), 0.5, np.float32))
+    with pytest.raises(ValueError, match=r"float32 and no whole numbers.*-scale 0 1 0 10000 float"):
         read_patch(tmp_path / "float.tif")
     tifffile.imwrite(tmp_path / "negative.tif", np.full((64, 64), -1, np.int16))
     with pytest.raises(ValueError, match=r"do not lie in 0\.\.65535"):

@@ -135,7 +135,7 @@ def test_bad_input_is_refused(repository, source, tmp_path):
     words = ("--split", "by-hand")
     refused(run(repository, *words, source=source, target=target), "random")
     words = ("--path-to-split-lists", tmp_path)
-    refused(run(repository, *words, source=source, target=target), "SPLIT = 'geographic'")
+    refused(run(repository, *words, source=source, target=target), "no list of names ending in")
     words = ("--split", "geographic")
     refused(run(repository, *words, source=source, target=target), "Forest_0.jpg")
     refused(run(repository, source=source, target=source / "split"), "one contains the other")

@@ -1,18 +1,26 @@
 """What is cheap to check before any scene is opened."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import choices, devices, optional_packages
+from landuse import band_names, choices, devices, optional_packages
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
+from landuse.scenes import other_containers
 
 SUFFIXES = (".tif", ".tiff")  # of maps
+MANIFEST = "manifest.safe"  # a file of every product; it stands for the product's folder
+PART_OF_EXPORT = re.compile(r"-?\d{10}-\d{10}(?=\.tiff?$)", re.IGNORECASE)
 
 
 def check_images(paths: str | Sequence[str]) -> list[Path]:
     """Return the images as paths; one that does not exist is an error."""
-    images = [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
+    given = [paths] if isinstance(paths, str) else list(paths)
+    for text in given:
+        other_containers.check_text(text)
+    images = [Path(text) for text in given]
+    images = [image.parent if image.name.lower() == MANIFEST else image for image in images]
     for image in images:
         if not image.exists():
             raise FileNotFoundError(
@@ -23,7 +31,33 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
         raise ValueError("PATH_TO_IMAGE is empty: name a scene or a patch")
     if len(set(images)) < len(images):
         raise ValueError("PATH_TO_IMAGE names an image twice")
+    _check_are_no_bands(images)
+    _mention_tiles(images)
     return images
+
+
+def _check_are_no_bands(images: Sequence[Path]) -> None:
+    """Refuse the bands of one image that are given as if they were several images."""
+    files = [image for image in images if image.is_file()]
+    bands, _ = band_names.read_file_names([image.name for image in files])
+    alike = {band.image for band in bands}
+    if len(bands) < 2 or len(bands) < len(images) or len({band.band for band in bands}) < 2:
+        return
+    folders = {image.parent for image in files}
+    if len(folders) == 1 and len(alike) == 1:
+        raise ValueError(
+            f"PATH_TO_IMAGE names {len(bands)} files that are bands of one image "
+            f"({', '.join(sorted(band.band for band in bands))}): give their folder, "
+            f"{folders.pop()}"
+        )
+
+
+def _mention_tiles(images: Sequence[Path]) -> None:
+    """Say that the parts of an export could be mapped as one scene, without seams."""
+    starts = {(image.parent, PART_OF_EXPORT.sub("", image.name)) for image in images}
+    parts = [image for image in images if PART_OF_EXPORT.search(image.name)]
+    if len(parts) == len(images) > 1 and len(starts) == 1:
+        print(f"these are tiles of one export: give {images[0].parent} to map them as one scene")
 
 
 def check_map(stride: int, min_probability: float, probability_type: str) -> None:

@@ -64,7 +64,8 @@ def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
     Raises
     ------
     ValueError
-        When the scene is smaller than a window or the stride is no positive whole number.
+        When the scene is smaller than a window, the stride is no positive whole number, or so
+        large that no cell has its centre in the scene.
     """
     if min(shape) < sensors.PATCH_SIZE:
         raise ValueError(
@@ -73,6 +74,12 @@ def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
         )
     if stride != int(stride) or stride < 1:
         raise ValueError(f"STRIDE must be a whole number of pixels from 1 up, not {stride}")
+    largest = 2 * min(shape) - 1
+    if stride > largest:
+        raise ValueError(
+            f"STRIDE = {stride} is too large for a scene of {shape[0]}x{shape[1]} px: no cell has "
+            f"its centre in it; the largest that fits is {largest}"
+        )
     return Grid(stride, 0, 0, math.ceil(shape[0] / stride), math.ceil(shape[1] / stride))
 
 

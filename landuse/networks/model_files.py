@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landuse import files
+from landuse.networks import foreign_models
 
 if TYPE_CHECKING:
     import keras
@@ -98,6 +99,12 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
+        written = foreign_models.version_of_keras(path)
+        if foreign_models.is_later(written, keras.__version__):
+            raise ValueError(
+                f"{path} was written by Keras {written}, and here is Keras {keras.__version__}, "
+                "which cannot read it: pip install --upgrade keras, or train the model here"
+            ) from error
         raise ValueError(f"{path} cannot be loaded as a model: {reason}") from error
     _check_shapes(model, record, path)
     # Left uncompiled, Keras predicts with XLA on TensorFlow even without a GPU, and a first call
@@ -150,8 +157,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
     OSError
         If it is not there or cannot be read.
     """
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a folder, not a model: name the model.keras in it")
+    foreign_models.check_kind(path)
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"there is no model {path}; a training script (02 to 05) makes one, in its run folder"

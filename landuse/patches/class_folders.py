@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.patches import image_files
+from landuse.patches import image_files, part_names
 
 
 def _is_image(path: Path) -> bool:
@@ -23,7 +23,7 @@ def _visible_folders(folder: Path) -> list[Path]:
 
 
 def _is_visible_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
+    return path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -61,6 +61,12 @@ def _no_images(folder: Path) -> ValueError:
         for inner in _visible_folders(folder)
         if any(_images_in(below) for below in _visible_folders(inner))
     ]
+    parts = [inner for inner in deeper if part_names.part_of(inner.name)]
+    if len(parts) > 1:
+        return ValueError(
+            f"{folder} is split already, into {', '.join(part.name for part in parts)}: give it to "
+            "the training steps as PATH_TO_SPLIT_DATASETS, or split one of these folders"
+        )
     hint = f"; did you mean {' or '.join(map(str, deeper))}?" if deeper else ""
     return ValueError(
         f"{folder} holds no images; expected {folder}/<Class>/*"

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +21,104 @@ from landuse import devices, sensors
 from landuse import files as whole_files
 from landuse.patches import image_files
 
+_FORMAT = 2  # of what is decoded; 1 took the bands of files by position
 _BLOCK = 256  # patches decoded before they are written
 
 
-def _band_positions(
-    band_count: int, band_names: Sequence[str] | None, path: Path, is_photo: bool = False
+_Kind = tuple[int, str, tuple[str, ...]]  # bands, type, names of the bands that it has
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of patches.
+
+    Attributes
+    ----------
+    bands : tuple of str, or None
+        Names, in order; None for all that the files have.
+    order : tuple of str, or None
+        BAND_NAMES: the bands in the order of the files; None for what these say.
+    """
+
+    bands: tuple[str, ...] | None = None
+    order: tuple[str, ...] | None = None
+
+
+def band_positions(
+    patch: image_files.Patch, wanted: Sequence[str] | None, path: Path
 ) -> list[int] | None:
-    """Which bands of a file are wanted; None: all of them, in their order."""
-    if band_names is None:
+    """Find the wanted bands in a patch.
+
+    Parameters
+    ----------
+    patch : Patch
+    wanted : sequence of str, or None
+    path : Path
+        For messages.
+
+    Returns
+    -------
+    list of int or None
+        Positions; None for all bands, in their order.
+
+    Raises
+    ------
+    ValueError
+        When some are not there.
+    """
+    if wanted is None:
         return None
-    if is_photo and not set(band_names) <= set(sensors.BANDS_RGB):
+    count = patch.pixels.shape[2]
+    is_photo = patch.pixels.dtype == np.uint8 and count == len(sensors.BANDS_RGB)
+    if is_photo and not set(wanted) <= set(sensors.BANDS_RGB):
         raise ValueError(
-            f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(band_names)}: "
+            f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(wanted)}: "
             "give multispectral images"
         )
-    order = sensors.band_names_of(band_count)
-    if band_count == len(band_names) and set(band_names) != set(order):
+    order = patch.names or sensors.band_names_of(count)
+    if not patch.names and count == len(wanted) and set(wanted) != set(order):
         return None
-    lacking = [name for name in band_names if name not in order]
+    lacking = [name for name in wanted if name not in order]
+    if lacking and patch.names:
+        raise ValueError(
+            f"{path}: has no band {', '.join(lacking)}; it names {', '.join(patch.names)}"
+        )
     if lacking:
         raise ValueError(
-            f"{path}: has {band_count} bands, expected {len(band_names)} "
-            f"({', '.join(band_names)}) or all 13 of EuroSAT"
+            f"{path}: has {count} bands, expected {len(wanted)} "
+            f"({', '.join(wanted)}) or all 13 of EuroSAT"
         )
-    return [order.index(name) for name in band_names]
+    return [order.index(name) for name in wanted]
 
 
-def _decode(path: Path, band_names: Sequence[str] | None) -> NDArray[Any] | str:
-    """Return a patch, or what is wrong with it."""
+def _decode(path: Path, wanted: Wanted) -> image_files.Patch | str:
+    """Return a patch with the wanted bands, or what is wrong with it."""
     size = sensors.PATCH_SIZE
     try:
-        patch = image_files.read_patch(path)
-        if patch.shape[:2] != (size, size):
-            found = f"{patch.shape[0]}x{patch.shape[1]}"
+        patch = image_files.read_named(path, wanted.order)
+        if patch.pixels.shape[:2] != (size, size):
+            found = f"{patch.pixels.shape[0]}x{patch.pixels.shape[1]}"
             return f"{path}: is {found} px, expected {size}x{size}"
-        is_photo = patch.dtype == np.uint8 and patch.shape[2] == len(sensors.BANDS_RGB)
-        positions = _band_positions(patch.shape[2], band_names, path, is_photo)
+        positions = band_positions(patch, wanted.bands, path)
     except (ValueError, OSError) as error:
         return str(error)
-    return patch if positions is None else np.ascontiguousarray(patch[:, :, positions])
+    if positions is None:
+        return patch
+    return replace(patch, pixels=np.ascontiguousarray(patch.pixels[:, :, positions]))
 
 
-def _kind(patch: NDArray[Any]) -> tuple[int, str]:
-    return patch.shape[2], patch.dtype.name
+def _kind(patch: image_files.Patch, wanted: Wanted) -> _Kind:
+    bands = patch.pixels.shape[2]
+    names = wanted.bands or patch.names or sensors.band_names_of(bands)
+    return bands, patch.pixels.dtype.name, tuple(names)
 
 
-def _usual_kind(decoded: Sequence[NDArray[Any] | str]) -> tuple[int, str] | None:
-    kinds = Counter(_kind(patch) for patch in decoded if not isinstance(patch, str))
+def _usual_kind(decoded: Sequence[image_files.Patch | str], wanted: Wanted) -> _Kind | None:
+    kinds = Counter(_kind(patch, wanted) for patch in decoded if not isinstance(patch, str))
     return kinds.most_common(1)[0][0] if kinds else None
 
 
-def _write_header(file: Any, kind: tuple[int, str], count: int) -> None:
+def _write_header(file: Any, kind: _Kind, count: int) -> None:
     size = sensors.PATCH_SIZE
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(kind[1])),
@@ -82,50 +130,68 @@ def _write_header(file: Any, kind: tuple[int, str], count: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _blocks(
-    paths: Sequence[Path], band_names: Sequence[str] | None
-) -> Iterator[list[NDArray[Any] | str]]:
+def _blocks(paths: Sequence[Path], wanted: Wanted) -> Iterator[list[image_files.Patch | str]]:
     with (
         ThreadPoolExecutor(devices.usable_cores() + 1) as threads,
         tqdm(total=len(paths), desc="decoding patches", unit="patch", leave=False) as bar,
     ):
         for first in range(0, len(paths), _BLOCK):
             block = paths[first : first + _BLOCK]
-            yield list(threads.map(lambda path: _decode(path, band_names), block))
+            yield list(threads.map(lambda path: _decode(path, wanted), block))
             bar.update(len(block))
 
 
 def _write_patches(
-    file: Any, paths: Sequence[Path], band_names: Sequence[str] | None
-) -> tuple[list[int], list[str]]:
-    """Write the good patches; return their positions, and what is wrong with the others."""
+    file: Any, paths: Sequence[Path], wanted: Wanted
+) -> tuple[list[int], list[str], _Kind | None]:
+    """Write the good patches; return their positions, what is wrong with others, their kind."""
     kept: list[int] = []
     faults: list[str] = []
-    kind: tuple[int, str] | None = None
+    kind: _Kind | None = None
+    ways: set[str] = set()  # how the bands of patches so far are known
     position = 0
-    for block in _blocks(paths, band_names):
-        if kind is None and (kind := _usual_kind(block)):
+    for block in _blocks(paths, wanted):
+        if kind is None and (kind := _usual_kind(block, wanted)):
             _write_header(file, kind, len(paths))
         for patch in block:
-            fault = _fault(patch, kind, paths[position])
-            if fault:
-                faults.append(fault)
+            fault = _fault(patch, kind, paths[position], wanted, ways)
+            if fault or isinstance(patch, str):
+                faults.append(fault or str(patch))
             else:
                 kept.append(position)
-                file.write(patch)
+                file.write(patch.pixels)
             position += 1
     if kind is not None:
         _write_header(file, kind, len(kept))
-    return kept, faults
+    return kept, faults, kind
 
 
-def _fault(patch: NDArray[Any] | str, kind: tuple[int, str] | None, path: Path) -> str | None:
+def _fault(
+    patch: image_files.Patch | str,
+    kind: _Kind | None,
+    path: Path,
+    wanted: Wanted,
+    ways: set[str],
+) -> str | None:
     if isinstance(patch, str):
         return patch
-    if _kind(patch) != kind:
-        bands, dtype = _kind(patch)
+    found = _kind(patch, wanted)
+    if kind is not None and found[:2] == kind[:2] and found != kind:
+        return (
+            f"{path}: has the bands {' '.join(found[2])}, expected {' '.join(kind[2])} as in the "
+            "others"
+        )
+    if found != kind:
         usual = "" if kind is None else f", expected {kind[0]} bands of {kind[1]} as in the others"
-        return f"{path}: has {bands} bands of {dtype}{usual}"
+        return f"{path}: has {found[0]} bands of {found[1]}{usual}"
+    way = "reordered" if patch.reordered else "named" if patch.names else "unnamed"
+    if {"reordered", "unnamed"} <= ways | {way}:
+        one, others = ("names its bands", "do not") if patch.names else ("names no bands", "do")
+        return (
+            f"{path}: {one} and others {others}, and the order that is named is not the one that "
+            "is assumed of files without names: name the bands of all, or set BAND_NAMES in step 01"
+        )
+    ways.add(way)
     return None
 
 
@@ -133,13 +199,12 @@ def _folder_of(paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([path.parent.absolute() for path in paths]))
 
 
-def _fingerprints(paths: Sequence[Path], band_names: Sequence[str] | None) -> tuple[str, str]:
+def _fingerprints(paths: Sequence[Path], wanted: Wanted) -> tuple[str, str]:
     """Return what names a cache: its list of files, and the state that they are in."""
     folder = _folder_of(paths)
     names = [os.path.relpath(path, folder) for path in paths]
     states = [(state.st_size, state.st_mtime_ns) for state in map(os.stat, paths)]
-    bands = list(band_names) if band_names is not None else None
-    listed = json.dumps([1, bands, names])
+    listed = json.dumps([_FORMAT, wanted.bands, wanted.order, names])
     return _short_digest(listed), _short_digest(json.dumps([listed, states]))
 
 
@@ -159,12 +224,12 @@ def _turn(path: Path) -> Iterator[None]:
         yield
 
 
-def _build_cache(cache: Path, paths: Sequence[Path], band_names: Sequence[str] | None) -> None:
+def _build_cache(cache: Path, paths: Sequence[Path], wanted: Wanted) -> None:
     building = cache.with_suffix(".partial")
     # Written, not mapped: a full disk is then an error, and not the end of the process.
     try:
         with open(building, "wb") as file:
-            kept, faults = _write_patches(file, paths, band_names)
+            kept, faults, kind = _write_patches(file, paths, wanted)
         building.replace(cache)
     except BaseException as error:
         building.unlink(missing_ok=True)
@@ -172,7 +237,9 @@ def _build_cache(cache: Path, paths: Sequence[Path], band_names: Sequence[str] |
             message = f"the decoded patches cannot be written to {cache}: {error.strerror}"
             raise OSError(message) from error
         raise
-    whole_files.write_json(cache.with_suffix(".json"), {"kept": kept, "faults": faults})
+    bands = list(kind[2]) if kind is not None else []
+    found = {"kept": kept, "faults": faults, "bands": bands}
+    whole_files.write_json(cache.with_suffix(".json"), found)
 
 
 def _remove_stale(cache: Path, listed: str) -> None:
@@ -191,13 +258,15 @@ def _check_cache_folder(folder: Path) -> None:
         ) from error
 
 
-def _none_for_all(band_names: Sequence[str] | None, paths: Sequence[Path]) -> Sequence[str] | None:
+def _none_for_all(wanted: Wanted, paths: Sequence[Path]) -> Wanted:
     """Name all bands of the files as None does, so that both share a cache."""
+    everything = replace(wanted, bands=None)
     patch = next(
-        (p for p in (_decode(path, None) for path in paths) if not isinstance(p, str)), None
+        (p for p in (_decode(path, everything) for path in paths) if not isinstance(p, str)), None
     )
-    everything = () if patch is None else sensors.band_names_of(patch.shape[-1])
-    return None if band_names is None or tuple(band_names) == everything else band_names
+    if patch is None or wanted.bands is None or wanted.bands != _kind(patch, everything)[2]:
+        return wanted
+    return everything
 
 
 def open_good_patches(
@@ -205,6 +274,7 @@ def open_good_patches(
     band_names: Sequence[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     skip_bad: bool = False,
+    order: Sequence[str] | None = None,
 ) -> tuple[NDArray[Any], list[Path]]:
     """Open patches as one array, without those that are damaged if told so.
 
@@ -215,21 +285,42 @@ def open_good_patches(
     patches : ndarray of shape (N, 64, 64, bands), uint8 or uint16, mapped from a file
     files : list of N paths
     """
+    wanted = Wanted(*(None if names is None else tuple(names) for names in (band_names, order)))
+    patches, found, paths = _open(files, wanted, cache)
+    _check_faults(found["faults"], len(paths), skip_bad)
+    return patches, [paths[position] for position in found["kept"]]
+
+
+def bands_of_patches(
+    files: Sequence[str | os.PathLike[str]],
+    cache: str | os.PathLike[str] | None = None,
+    order: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """Return the names of the bands that `open_patches` gives when it is asked for all."""
+    wanted = Wanted(None, None if order is None else tuple(order))
+    return tuple(_open(files, wanted, cache)[1]["bands"])
+
+
+def _open(
+    files: Sequence[str | os.PathLike[str]], wanted: Wanted, cache: str | os.PathLike[str] | None
+) -> tuple[NDArray[Any], dict[str, Any], list[Path]]:
+    """Open the decoded patches, what was found about them, and all paths."""
     paths = [Path(file) for file in files]
     if not paths:
         raise ValueError("there are no patches to open")
     folder = Path(cache) if cache is not None else _folder_of(paths) / ".cache"
     _check_cache_folder(folder)
-    band_names = _none_for_all(band_names, paths)
-    listed, state = _fingerprints(paths, band_names)
+    wanted = _none_for_all(wanted, paths)
+    listed, state = _fingerprints(paths, wanted)
     decoded = folder / f"{listed}-{state}.npy"
     with _turn(folder / f"{listed}.lock"):
         if not (_is_whole(decoded) and decoded.with_suffix(".json").is_file()):
-            _build_cache(decoded, paths, band_names)
+            _build_cache(decoded, paths, wanted)
             _remove_stale(decoded, listed)
         found = whole_files.read_json(decoded.with_suffix(".json"))
-        _check_faults(found["faults"], len(paths), skip_bad)
-        return np.load(decoded, mmap_mode="r"), [paths[position] for position in found["kept"]]
+        if not found["kept"]:
+            _check_faults(found["faults"], len(paths), skip_bad=True)
+        return np.load(decoded, mmap_mode="r"), found, paths
 
 
 def _is_whole(decoded: Path) -> bool:
@@ -262,6 +353,7 @@ def open_patches(
     band_names: Sequence[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     skip_bad: bool = False,
+    order: Sequence[str] | None = None,
 ) -> NDArray[Any]:
     """Open patches as one array that is mapped from a file.
 
@@ -272,10 +364,12 @@ def open_patches(
     ----------
     files : paths of images of 64x64 px
     band_names : bands wanted, in order; None: all that the files have
-        Taken by name from files with the 13 EuroSAT bands or with red, green and blue; files
-        with as many bands as are named are taken to hold just these.
+        Taken by the names that the files give them; without, from files with the 13 bands of
+        EuroSAT or with red, green and blue; other files with as many bands as are named are taken
+        to hold just these.
     cache : folder of decoded patches; None: `.cache` in the folder that all files lie under
     skip_bad : whether to leave damaged or different patches out, with a message
+    order : bands in the order of the files, in place of what these say; "-" for one that is none
 
     Returns
     -------
@@ -284,7 +378,7 @@ def open_patches(
     Raises
     ------
     ValueError
-        When patches are damaged, or have another size, band count or type than the others; the
-        message names every one of them.
+        When patches are damaged, or have another size, other bands or another type than the
+        others; the message names every one of them.
     """
-    return open_good_patches(files, band_names, cache, skip_bad)[0]
+    return open_good_patches(files, band_names, cache, skip_bad, order)[0]

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from landuse import sensors
-from landuse.patches import image_files
+from landuse.patches import image_files, patch_cache
 from landuse.rasters import reading
-
-if TYPE_CHECKING:
-    pass
 
 
 def are_patches(images: Sequence[Path]) -> bool:
@@ -40,16 +37,20 @@ def is_patch(image: Path) -> bool:
     return (info.rows, info.columns) == (sensors.PATCH_SIZE, sensors.PATCH_SIZE)
 
 
-def read_for_model(image: Path, record: dict[str, Any]) -> np.ndarray:
+def read_for_model(
+    image: Path, record: dict[str, Any], order: Sequence[str] | None = None
+) -> np.ndarray:
     """Read a patch in the bands and units of a model.
 
     Parameters
     ----------
     image : Path
-        Of 3 bands, taken as red, green, blue, or of 13 in EuroSAT's order; of others when there
-        are as many as the model has bands.
+        With named bands, or of 3 bands, taken as red, green, blue, or of 13 in EuroSAT's order;
+        of others when there are as many as the model has bands.
     record : dict
         Of the model: "band_names" and "units" are used.
+    order : sequence of str, optional
+        BAND_NAMES: the bands in the order of the file, in place of what it says itself.
 
     Returns
     -------
@@ -60,19 +61,16 @@ def read_for_model(image: Path, record: dict[str, Any]) -> np.ndarray:
     ValueError
         When the patch has not what the model needs.
     """
-    patch = image_files.read_patch(image)
+    patch = image_files.read_named(image, order)
     names, units = record["band_names"], record["units"]
-    known = {3: sensors.BANDS_RGB, 13: sensors.BANDS_MS}
-    own_names = list(known.get(patch.shape[2], ()))
-    own_units = "rgb8" if patch.dtype == np.uint8 else "DN"
-    if patch.shape[2] == len(names) and set(names) != set(own_names) and own_units == "DN":
-        own_names = list(names)
-    if not set(names) <= set(own_names) or (own_units == "rgb8" and units == "DN"):
+    own_units = "rgb8" if patch.pixels.dtype == np.uint8 else "DN"
+    if own_units == "rgb8" and (units == "DN" or not set(names) <= set(sensors.BANDS_RGB)):
         raise ValueError(
-            f"{image} has {patch.shape[2]} bands of {patch.dtype}, but the model needs "
-            f"{', '.join(names)} in {units}"
+            f"{image} has {patch.pixels.shape[2]} bands of {patch.pixels.dtype}, but the model "
+            f"needs {', '.join(names)} in {units}"
         )
-    patch = patch[..., [own_names.index(name) for name in names]]
+    positions = patch_cache.band_positions(patch, names, image)
+    pixels = patch.pixels if positions is None else patch.pixels[..., positions]
     if own_units == "DN" and units == "rgb8":
-        patch = sensors.scale_to_rgb8(patch)
-    return patch.astype(np.float32)
+        pixels = sensors.scale_to_rgb8(pixels)
+    return pixels.astype(np.float32)

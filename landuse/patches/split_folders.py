@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landuse import files, sensors
-from landuse.patches import class_folders, image_files, patch_cache, splits
+from landuse.patches import class_folders, image_files, part_names, patch_cache, splits
 from landuse.sample import sample_marker
 
 _MARKER = "split.json"
@@ -287,11 +287,41 @@ def check_split(
 ) -> None:
     """Raise FileNotFoundError when a folder is no split, or lacks one of these parts."""
     folder = Path(path_to_split)
-    for wanted in dict.fromkeys((folder, *(folder / part for part in parts))):
-        if not wanted.is_dir():
+    found = part_names.parts_in(folder)
+    for part in parts:
+        wanted = part_names.folder_of(folder, part)
+        if not wanted.is_dir() and found:
+            names = ", ".join(sorted(inner.name for group in found.values() for inner in group))
             raise FileNotFoundError(
-                f"there is no folder {wanted}; split the images with script 01 first"
+                f"there is no folder {wanted} (nor one called "
+                f"{' or '.join(part_names.NAMES[part][1:])}); {folder} has {names}: make the part "
+                "that is missing, or split the images with script 01"
             )
+        if not wanted.is_dir():
+            missing = wanted if folder.is_dir() else folder
+            raise FileNotFoundError(
+                f"there is no folder {missing}; split the images with script 01 first"
+            )
+
+
+def has_part(path_to_split: str | os.PathLike[str], part: str) -> bool:
+    """Tell whether a split has images of a part."""
+    return any(part_names.folder_of(Path(path_to_split), part).glob("*/*"))
+
+
+def order_of(path_to_split: str | os.PathLike[str]) -> list[str] | None:
+    """Return the BAND_NAMES that step 01 was given for a split, None where it was given none."""
+    marker = _read_marker(Path(path_to_split)) or {}
+    order = marker.get("settings", {}).get("BAND_NAMES")
+    return list(order) if order else None
+
+
+def bands_of_part(path_to_split: str | os.PathLike[str], part: str) -> tuple[str, ...]:
+    """Return the names of the bands that `load_part` gives when it is asked for all."""
+    folder = Path(path_to_split)
+    images = class_folders.find_images(part_names.folder_of(folder, part), least_classes=1)
+    everything = [image for members in images.values() for image in members]
+    return patch_cache.bands_of_patches(everything, folder / ".cache", order_of(folder))
 
 
 def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
@@ -343,17 +373,16 @@ def load_part(
     """
     folder = Path(path_to_split)
     check_split(folder, ("train", part))
-    training = class_folders.find_images(folder / "train")
+    place, learned = part_names.folder_of(folder, part), part_names.folder_of(folder, "train")
+    training = class_folders.find_images(learned)
     class_names = list(training)
-    images = (
-        training if part == "train" else class_folders.find_images(folder / part, least_classes=1)
-    )
+    images = training if part == "train" else class_folders.find_images(place, least_classes=1)
     unknown = [name for name in images if name not in class_names]
     if unknown:
-        raise ValueError(
-            f"{folder / part} has classes that {folder / 'train'} lacks: {', '.join(unknown)}"
-        )
+        raise ValueError(f"{place} has classes that {learned} lacks: {', '.join(unknown)}")
     everything = [image for members in images.values() for image in members]
-    patches, files = patch_cache.open_good_patches(everything, bands, folder / ".cache", skip_bad)
+    patches, files = patch_cache.open_good_patches(
+        everything, bands, folder / ".cache", skip_bad, order_of(folder)
+    )
     labels = np.array([class_names.index(file.parent.name) for file in files], np.int64)
     return patches, labels, class_names, files

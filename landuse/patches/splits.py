@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+
+from landuse.patches import part_names
 
 PARTS = ("train", "validation", "test")
 
@@ -106,8 +110,9 @@ def split_by_lists(
     Parameters
     ----------
     images : class name -> images
-    lists : part -> stems of image names
-        Stems, because published lists name the JPEGs of images that may be GeoTIFFs here.
+    lists : part -> image names without their endings
+        Without, because published lists name the JPEGs of images that may be GeoTIFFs here. A
+        folder before the name counts where it is one of the classes.
 
     Returns
     -------
@@ -116,15 +121,23 @@ def split_by_lists(
     unlisted : list of paths
         Images that no list names.
     missing : list of str
-        Listed stems without an image.
+        Listed names without an image.
     """
-    part_of_stem = {stem: part for part, stems in lists.items() for stem in stems}
+    part_of_name: dict[str, str] = {}
+    for part, names in lists.items():
+        for name in names:
+            folder, _, stem = name.rpartition("/")
+            part_of_name[name if folder in images else stem] = part
     everything = [image for members in images.values() for image in members]
-    part_of = {
-        image: part_of_stem[image.stem] for image in everything if image.stem in part_of_stem
+    listed = {
+        image: name
+        for image in everything
+        for name in (f"{image.parent.name}/{image.stem}", image.stem)
+        if name in part_of_name
     }
+    part_of = {image: part_of_name[name] for image, name in listed.items()}
     unlisted = [image for image in everything if image not in part_of]
-    missing = sorted(part_of_stem.keys() - {image.stem for image in part_of})
+    missing = sorted(part_of_name.keys() - set(listed.values()))
     return _in_parts(images, part_of), unlisted, missing
 
 
@@ -158,20 +171,38 @@ def split_by_longitude(
     return _in_parts(images, part_of)
 
 
-_LIST_ENDINGS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+_LIST_SUFFIXES = (".txt", ".csv")
+_NAMES_OF_COLUMN = ("filename", "file", "image", "path", "name", "image_name", "file_name")
 
 
 def _part_of_list(path: Path) -> str | None:
-    return _LIST_ENDINGS.get(path.stem.replace("_", "-").rpartition("-")[2].lower())
+    return part_names.part_of(path.stem.replace("_", "-").rpartition("-")[2])
 
 
 def _read_names(path: Path) -> list[str]:
+    """Read the names of a list without their endings, each with the folder that is given."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file of image names") from error
+    is_table = path.suffix.lower() == ".csv"
+    lines = _column_of_names(text, path) if is_table else text.splitlines()
     names = (line.strip().replace("\\", "/") for line in lines)
-    return [PurePosixPath(name).stem for name in names if name]
+    paths = (PurePosixPath(name) for name in names if name)
+    return [f"{path.parent.name}/{path.stem}".lstrip("/") for path in paths]
+
+
+def _column_of_names(text: str, path: Path) -> list[str]:
+    """Return the column of a table that holds names of images."""
+    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    column = next((head.index(name) for name in _NAMES_OF_COLUMN if name in head), None)
+    if column is None:
+        raise ValueError(
+            f"{path} has no column of image names, called Filename say; it has "
+            f"{', '.join(head) or 'nothing'}"
+        )
+    return [row[column] for row in rows[1:] if len(row) > column]
 
 
 def read_split_lists(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
@@ -179,13 +210,14 @@ def read_split_lists(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
 
     Parameters
     ----------
-    folder : folder with text files whose names end in train, val (or validation) and test
-        Such as `eurosat-spatial-train.txt`; one image name in a line, the test list may lack.
+    folder : folder with files whose names end in train, val (or validation) and test
+        Such as `eurosat-spatial-train.txt` with one image name in a line, or `train.csv` with a
+        column of them; the test list may lack.
 
     Returns
     -------
     dict
-        Part -> stems of the names.
+        Part -> names without their endings, with the folder where the list gives it.
 
     Raises
     ------
@@ -196,15 +228,17 @@ def read_split_lists(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"PATH_TO_SPLIT_LISTS: there is no folder {folder}")
     lists: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("*.txt")):
-        part = _part_of_list(path)
+    for path in sorted(folder.iterdir()):
+        part = _part_of_list(path) if path.suffix.lower() in _LIST_SUFFIXES else None
         if part in lists:
             raise ValueError(f"{folder} has two lists for {part}; the second is {path.name}")
         if part:
             lists[part] = _read_names(path)
     for part, ending in (("train", "train"), ("validation", "val")):
         if not lists.get(part):
-            raise ValueError(f"{folder} has no list of names ending in {ending}.txt with a name")
+            raise ValueError(
+                f"{folder} has no list of names ending in {ending}.txt or {ending}.csv with a name"
+            )
     _check_lists_are_disjoint(lists, folder)
     return {part: lists[part] for part in PARTS if part in lists}
 
@@ -214,7 +248,8 @@ def _check_lists_are_disjoint(lists: Mapping[str, Sequence[str]], folder: Path) 
     for part, stems in lists.items():
         for stem in stems:
             parts_of.setdefault(stem, set()).add(part)
-    for stem, parts in parts_of.items():
+    for stem, own in parts_of.items():
+        parts = own | parts_of.get(stem.rpartition("/")[2], set())
         if len(parts) > 1:
             raise ValueError(
                 f"{folder}: {stem} stands in the lists for {' and '.join(sorted(parts))}; an "

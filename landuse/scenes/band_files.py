@@ -36,6 +36,16 @@ def image_files(folder: Path) -> list[str]:
     )
 
 
+def images_by_resolution(folder: Path) -> list[str]:
+    """Return the images in the folders R10m, R20m and R60m, as Level-2A products have them."""
+    return [
+        f"{inner}/{name}"
+        for inner in ("R10m", "R20m", "R60m")
+        if (folder / inner).is_dir()
+        for name in image_files(folder / inner)
+    ]
+
+
 def read_band_folder(
     folder: Path, files: Sequence[band_names.BandOfFile], others: Sequence[str]
 ) -> products.Product:

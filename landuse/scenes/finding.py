@@ -74,7 +74,7 @@ def _find_in_folder(
     is_safe = folder.suffix.upper() == ".SAFE" or "GRANULE" in names
     if is_safe or any(product_files.PRODUCT_XML.match(name) for name in names):
         return sentinel2.read_safe(product_files.folder_tree(folder), str(folder), granule)
-    images = band_files.image_files(folder)
+    images = band_files.image_files(folder) or band_files.images_by_resolution(folder)
     bands, others = band_names.read_file_names(images)
     if bands:
         return band_files.read_band_folder(folder, bands, others)

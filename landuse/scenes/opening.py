@@ -7,6 +7,7 @@ resampling, and the clipping comes last.
 """
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,6 +135,9 @@ def open_scene(
         raise ValueError(f'units are {units!r}, expected "DN" or "rgb8"')
     radiometry.check_settings(radiometric_offset, reflectance_scale)
     found = finding.find_product(path, band_names, granule, order)
+    if order is not None and found.kind != "raster":
+        said = "BAND_NAMES is for rasters, and not used: the files name their bands"
+        found = dataclasses.replace(found, messages=(said, *found.messages))
     scene = _open_bands(
         found, band_names, units, radiometric_offset, reflectance_scale, mask_clouds
     )

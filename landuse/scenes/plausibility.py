@@ -211,6 +211,16 @@ def _outside(
     ]
 
 
+def _other_units(levels: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[str]:
+    """Say what it may mean when all bands are darker, or brighter, than the training data."""
+    if levels.shape[1] > 1 and ((levels[1] < low).all() or (levels[1] > high).all()):
+        return [
+            "all bands lie on one side: if another number than 10000 means reflectance 1 in the "
+            "file, set REFLECTANCE_SCALE to it"
+        ]
+    return []
+
+
 def _known_levels(
     statistics: dict[str, Any], band_names: Sequence[str], units: str
 ) -> dict[str, np.ndarray]:
@@ -235,6 +245,7 @@ def check_sample(
     statistics: dict[str, Any],
     level: str | None = None,
     assumed_order: Sequence[str] = (),
+    one_class: bool = False,
 ) -> list[str]:
     """Compare pixels of a scene with the statistics of a model's training data.
 
@@ -248,6 +259,8 @@ def check_sample(
     level : {"L1C", "L2A"}, optional
     assumed_order : sequence of str
         Names that the bands of a file without names were given.
+    one_class : bool
+        Whether the pixels may be of one class, so that their median says nothing.
 
     Returns
     -------
@@ -286,7 +299,32 @@ def check_sample(
         )
     if order:
         warnings.append(f"the bands seem to lie {order[0]}: name the bands of the file (B02, ...)")
-    return warnings or _outside(levels, known["0.1"], known["99.9"], band_names)
+    if warnings or one_class:
+        return warnings
+    return [
+        *_outside(levels, known["0.1"], known["99.9"], band_names),
+        *_other_units(levels, known["0.1"], known["99.9"]),
+    ]
+
+
+def check_patch(patch: np.ndarray, record: dict[str, Any]) -> list[str]:
+    """Compare a single patch with what a model was trained on.
+
+    Parameters
+    ----------
+    patch : ndarray of shape (rows, columns, bands), in the units and bands of the model
+    record : dict
+        Of the model file.
+
+    Returns
+    -------
+    list of str
+        Warnings, none for a patch that looks as it should.
+    """
+    pixels = patch.reshape(-1, patch.shape[-1])
+    valid = pixels[(pixels > 0).all(axis=1)]
+    names, units = record["band_names"], record["units"]
+    return check_sample(valid, names, units, record["statistics"], one_class=True)
 
 
 def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> list[str]:

@@ -140,7 +140,7 @@ def read_data(
     train, class_names = _read_part(path_to_split, "train", band_names, skip_bad)
     validation, _ = _read_part(path_to_split, "validation", band_names, skip_bad)
     _say_what_is_missing(validation.labels, class_names)
-    has_test = any((Path(path_to_split) / "test").glob("*/*"))
+    has_test = split_folders.has_part(path_to_split, "test")
     test = _read_part(path_to_split, "test", band_names, skip_bad)[0] if has_test else None
     _check_batch_size(batch_size, len(train.labels), path_to_split)
     statistics = band_statistics.training_statistics(path_to_split, train.patches, band_names)
