@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from landuse import devices, files, sensors
-from landuse.evaluation import doubts, predictions
+from landuse.evaluation import doubts, prediction_sets, predictions
 from landuse.networks import fusing, model_files, precisions
 from landuse.training import limits, optimizers, run_callbacks, run_folders, training_data
 
@@ -276,6 +276,13 @@ class Run:
         mosaic = predictions.mosaic_of(record)
         probabilities = predictions.predict(model, images.patches, batch_size, mosaic)
         among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
+        record["conformal"] = prediction_sets.calibrate(
+            probabilities
+            if part == "validation"
+            else predictions.predict(model, data.validation.patches, batch_size, mosaic),
+            data.validation.labels,
+            "validation",
+        )
         report = write_report(
             self.folder,
             probabilities,
@@ -287,6 +294,7 @@ class Run:
             patches=images.patches,
             band_names=data.band_names,
             title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
+            conformal=record["conformal"],
         )
         record["results"] |= _figures(report)
         share = np.bincount(images.labels).max() / len(images.labels)
