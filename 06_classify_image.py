@@ -36,6 +36,8 @@ BOUNDS: tuple[float, float, float, float] | str | None = None  # left bottom rig
 MIN_PROBABILITY = 0.0  # 0.5: labels that are less probable become the class "uncertain"
 PROBABILITY_TYPE: Literal["uint8", "float32"] = "uint8"  # percent, or 0..1
 ALL_PROBABILITIES = False  # one more band for each class in the probability image
+DOUBT = False  # bands of entropy, margin and the number of classes that the right one is among
+COVERAGE = 0.95  # so often is it among them, on images like those of the validation part
 
 # Scene
 BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the file; None: as it says
@@ -65,12 +67,14 @@ def main() -> None:
     from landuse.scenes import opening
 
     images = checks.check_images(PATH_TO_IMAGE)
-    checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE)
+    checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE, COVERAGE)
     checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
     record = model_files.read_record(PATH_TO_MODEL)  # its classes and bands, without the network
     if single_patches.are_patches(images):
         show_patches(images, record)
         return
+    if DOUBT:
+        checks.check_sets(record, COVERAGE)
     checks.check_templates(PATH_TO_LABEL_IMAGE, PATH_TO_PROB_IMAGE, images)
     results = outcomes.Outcomes(images)
     with contextlib.ExitStack() as stack:
@@ -127,6 +131,8 @@ def main() -> None:
                     min_probability=MIN_PROBABILITY,
                     probability_type=PROBABILITY_TYPE,
                     all_probabilities=ALL_PROBABILITIES,
+                    doubt=DOUBT,
+                    coverage=COVERAGE,
                 )
 
                 # Maps, table, picture and page

@@ -31,6 +31,8 @@ PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for eac
 PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 
+CALIBRATE = False  # write the thresholds of prediction sets, found by these images, into the model
+
 # What the report says
 PART: str | None = None  # what the images are, "test" say; None: the name of their folder
 
@@ -47,9 +49,14 @@ def main() -> None:
     images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
     check_classes(images, record["class_names"])
 
-    from landuse.evaluation import predictions, reports
+    from landuse.evaluation import prediction_sets, predictions, reports
 
     part = PART or name_of_part(PATH_TO_IMAGES)
+    if CALIBRATE and part == "training":
+        raise ValueError(
+            "CALIBRATE needs images that the model did not learn from, as those of the validation "
+            f"part; {PATH_TO_IMAGES} are training images"
+        )
     beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
     folder = reports.make_folder(PATH_TO_REPORT or beside)
     with files.lock(folder, "writing the report"):
@@ -66,6 +73,9 @@ def main() -> None:
         mosaic = predictions.mosaic_of(record)
         probabilities = predictions.predict(model, patches, BATCH_SIZE, mosaic, record["units"])
         labels = np.array([record["class_names"].index(path.parent.name) for path in paths])
+        conformal = record.get("conformal")
+        if CALIBRATE:
+            conformal = prediction_sets.calibrate(probabilities, labels, part)
         report = reports.write_report(
             folder,
             probabilities,
@@ -80,7 +90,11 @@ def main() -> None:
             note=reports.note_of(part, record["network"]),
             yardstick=measure_yardstick(patches, labels, record["class_names"]),
             seed=SEED,
+            conformal=conformal,
         )
+        if CALIBRATE:
+            # so that maps can have prediction sets, and step 6 their size as a band
+            model_files.save(model, {**record, "conformal": conformal}, PATH_TO_MODEL)
     print_summary(report)
     print(f"report: {folder / 'report.md'}")
 

@@ -8,6 +8,9 @@ import numpy as np
 
 NODATA = 255
 NODATA_PROBABILITY = -1.0
+ENTROPY = "entropy"  # bands of doubt: as a share of the largest
+MARGIN = "margin"  # by which the label leads
+SET_SIZE = "classes in the prediction set"
 UNCERTAIN = "uncertain"  # the extra class of windows whose best class is not probable enough
 
 

@@ -327,6 +327,36 @@ def test_options_of_the_map(set_up, tmp_path):
     assert Path("label.gpkg").is_file()
 
 
+def test_doubt_as_bands_and_on_the_page(set_up, place, tmp_path, capsys):
+    record = record_of(made_pixels())
+    thresholds = {"0.90": 0.4, "0.95": 0.3}
+    record["conformal"] = {"part": "validation", "images": 100, "thresholds": thresholds}
+    model_files.save(brightness_model(), record, tmp_path / "sets.keras")
+    made = {"PATH_TO_LABEL_IMAGE": "label.tif", "DOUBT": True, "HTML": True}
+    set_up(**made, PATH_TO_MODEL=str(tmp_path / "sets.keras"), ALL_PROBABILITIES=True)
+    step.main()
+    values, info = reading.read_raster("label_probability.tif")
+    assert info.band_names[-3:] == ("entropy", "margin", "classes in the prediction set")
+    labels = reading.read_raster("label.tif")[0]
+    assert (values[labels == 255] == 255).all()
+    own, sizes, margins = values[labels < 3], values[labels < 3][:, -1], values[labels < 3][:, -2]
+    ordered = np.sort(own[:, 1:4].astype(int), axis=1)
+    assert np.abs(ordered[:, 2] - ordered[:, 1] - margins).max() <= 1
+    clear = (np.abs(own[:, 1:4].astype(int) - 30) > 1).all(axis=1)
+    assert (sizes[clear] == (own[clear, 1:4] > 30).sum(axis=1)).all()
+    assert {1, 2} <= set(sizes)
+    page = Path("label.html").read_text(encoding="utf-8")
+    assert '"coverage":95.0' in page
+    set_up(**made, COVERAGE=0.93, PATH_TO_MODEL=str(tmp_path / "sets.keras"))
+    with pytest.raises(ValueError, match="COVERAGE must be one of"):
+        step.main()
+    set_up(**made)  # a model without thresholds
+    capsys.readouterr()
+    step.main()
+    assert "has no thresholds of prediction sets" in capsys.readouterr().out
+    assert reading.read_info("label_probability.tif").band_names[-2:] == ("entropy", "margin")
+
+
 def test_another_label_image_leaves_the_probabilities_of_other_maps_alone(set_up):
     set_up(STRIDE=32)
     step.main()

@@ -141,3 +141,20 @@ def test_two_reports_at_once_are_not_mixed(run, models, tmp_path):
         found = error_of(run(models / "RGB.keras", images))
     assert "another run is writing the report" in found
     assert not list((tmp_path / "report").iterdir())
+
+
+def test_thresholds_of_prediction_sets_go_into_the_model(models, run, tmp_path):
+    model = tmp_path / "model.keras"
+    model.write_bytes((models / "MS.keras").read_bytes())
+    images = make_images(tmp_path / "validation", "MS")
+    answer = run(model, images, "--calibrate")
+    assert answer.returncode == 0, answer.stderr
+    conformal = model_files.read_record(model)["conformal"]
+    assert (conformal["part"], conformal["images"]) == ("validation", 8)
+    assert conformal["thresholds"]["0.99"] == 0.0  # eight images promise no 99 %
+    assert conformal["thresholds"]["0.50"] > 0.9
+    report = files.read_json(tmp_path / "report" / "report.json")
+    assert report["prediction_sets"]["by_halves"]
+    answer = run(model, make_images(tmp_path / "train", "MS"), "--calibrate")
+    assert answer.returncode == 2
+    assert "CALIBRATE needs images that the model did not learn from" in answer.stderr

@@ -30,6 +30,7 @@ LAYERS = (
     "outputs",
     "mapping",
     "exporting",
+    "changes",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
 PACKAGE = REPOSITORY / "landuse"

@@ -8,10 +8,10 @@ import pytest
 
 from image_functions import BANDS_MS, EUROSAT_STATISTICS, read_patch, scale_to_rgb8
 from landuse.rasters import reading, reference_systems
-from landuse.sample import landscapes, sample_files, textures
+from landuse.sample import landscapes, later_scene, sample_files, textures
 
 PER_CLASS = 2
-SCENE_FILES = ("scene.tif", "scene_truth.tif")
+SCENE_FILES = ("scene.tif", "scene_truth.tif", "scene_later.tif", "scene_later_truth.tif")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_linear_classifier_on_band_means_is_not_enough():
 @pytest.mark.parametrize("seed", [0, 1, 42])
 def test_every_class_fills_windows_of_the_scene(seed):
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    truth = landscapes._draw_scene_layout(640, rng).truth
+    truth = landscapes.draw_scene_layout(640, rng).truth
     for class_index, name in enumerate(textures.CLASS_NAMES):
         filled = (majority_share(truth, class_index) >= 0.8).sum()
         assert filled >= 20, name
@@ -241,3 +241,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/sample for the sample cannot be made"):
         sample_files.write_sample(tmp_path / "file" / "sample", 1)
+
+
+def test_the_later_scene_is_the_same_place_with_known_changes(scene):
+    """A town grows and a forest is cleared; water and buildings keep their texture."""
+    pixels, truth = later_scene.make_later_scene(42, 640)
+    before, truth_before = scene
+    changes = {
+        (textures.CLASS_NAMES[one], textures.CLASS_NAMES[other])
+        for one, other in np.unique(np.stack([truth_before, truth], -1).reshape(-1, 2), axis=0)
+        if one != other
+    }
+    assert ("Forest", "HerbaceousVegetation") in changes
+    assert {after for _, after in changes} == {"HerbaceousVegetation", "Residential"}
+    changed = truth != truth_before
+    assert 0.03 < changed.mean() < 0.15
+    assert pixels.dtype == np.uint16 and pixels.min() > 0
+    red = BANDS_MS.index("B04")
+    for name, least in (("Residential", 0.9), ("Industrial", 0.9)):
+        same = (truth_before == textures.CLASS_NAMES.index(name)) & ~changed
+        found = np.corrcoef(before[same][:, red], pixels[same][:, red])[0, 1]
+        assert found > least
+    crops = (truth == textures.CLASS_NAMES.index("AnnualCrop")) & ~changed
+    assert np.corrcoef(before[crops][:, red], pixels[crops][:, red])[0, 1] < 0.5
+    np.testing.assert_array_equal(later_scene.make_later_scene(42, 640)[0], pixels)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import files
-from landuse.evaluation import measures, report_figures
+from landuse.evaluation import measures, prediction_sets, report_figures
 from landuse.networks import catalogue
 from landuse.patches import image_files, patch_pictures
 
@@ -88,6 +88,7 @@ def report_text(report: Mapping[str, Any], title: str, pictures: Sequence[str] =
         *(_class_row(name, row) for name, row in report["per_class"].items()),
         "",
         *_confusion_lines(report),
+        *_set_lines(report),
         "Intervals: Wilson's for accuracy, precision and recall; percentiles of "
         f"{measures.RESAMPLES:,} bootstrap resamples (seed {report['seed']}) for the others. "
         "They assume independent images; neighbouring patches are not quite.",
@@ -121,6 +122,32 @@ def _confusion_lines(report: Mapping[str, Any]) -> list[str]:
     return [*heading, *rows, ""]
 
 
+def _set_lines(report: Mapping[str, Any]) -> list[str]:
+    told = report.get("prediction_sets")
+    if told is None:
+        return []
+    rows = [
+        f"| {100 * float(wished):.0f} | {_percent(row['measured'])} | {row['mean_size']:.2f} | "
+        f"{100 * row['share_of_one']:.1f} |"
+        for wished, row in told["coverage"].items()
+    ]
+    how = f"by the answers to the {told['calibrated_on']} part"
+    if told["by_halves"]:
+        how = "by the answers to one half of these images, and measured on the other half"
+    return [
+        "## Prediction sets",
+        "",
+        "A set holds the label and all classes that are as probable as a threshold, found "
+        f"{how}. So often it shall hold the right class, and so often it did. In other places, "
+        "seasons or sensors it holds it less often.",
+        "",
+        "| wished, % | held the right class, % | classes in a set | sets of one class, % |",
+        "|---:|---|---:|---:|",
+        *rows,
+        "",
+    ]
+
+
 def write_report(
     folder: str | Path,
     probabilities: np.ndarray,
@@ -136,6 +163,7 @@ def write_report(
     note: str | None = None,
     yardstick: measures.Interval | None = None,
     seed: int = 0,
+    conformal: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model's answers and write the report.
 
@@ -171,6 +199,8 @@ def write_report(
         Accuracy on these images of a linear classifier that learned from the same training images.
     seed : int
         Of the bootstrap.
+    conformal : mapping, optional
+        The thresholds of prediction sets in the model's record; their coverage is measured.
 
     Returns
     -------
@@ -190,6 +220,11 @@ def write_report(
     report: dict[str, Any] = {"title": title, "part": part, "note": note, "seed": seed}
     report["yardstick"] = yardstick
     report |= measures.measure(probabilities, labels, class_names, seed=seed)
+    if conformal is not None:
+        told = prediction_sets.tell(probabilities, labels, conformal, part)
+        for row in told["coverage"].values():
+            row["measured"] = measures.wilson_interval(row["covered"], row["images"])
+        report["prediction_sets"] = told
     matrix = np.array(report["confusion_matrix"])
     report["most_frequent_confusions"] = [
         {"true": class_names[true], "predicted": class_names[taken_for], "images": count}

@@ -1,10 +1,12 @@
 """What is cheap to check before any scene is opened."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from landuse import band_names, choices, devices, optional_packages
+from landuse.evaluation import prediction_sets
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
 from landuse.scenes import other_containers
@@ -60,12 +62,16 @@ def _mention_tiles(images: Sequence[Path]) -> None:
         print(f"these are tiles of one export: give {images[0].parent} to map them as one scene")
 
 
-def check_map(stride: int, min_probability: float, probability_type: str) -> None:
+def check_map(
+    stride: int, min_probability: float, probability_type: str, coverage: float = 0.95
+) -> None:
     """Raise a ValueError for a map that cannot be made of any scene."""
     check_size("STRIDE", stride)
     choices.check_choice("PROBABILITY_TYPE", probability_type, whole_scene.PROBABILITY_TYPES)
     if not 0 <= min_probability <= 1:
         raise ValueError(f"MIN_PROBABILITY must lie between 0 and 1, not {min_probability}")
+    if not 0 < coverage < 1:
+        raise ValueError(f"COVERAGE must lie between 0 and 1, not {coverage}")
 
 
 def check_computing(
@@ -92,6 +98,15 @@ def check_size(name: str, value: int | None) -> None:
     """Raise a ValueError for a number below 1."""
     if value is not None and value < 1:
         raise ValueError(f"{name} must be 1 or more, not {value}")
+
+
+def check_sets(record: Mapping[str, Any], coverage: float) -> None:
+    """Say so when a model has no prediction sets; a ValueError when it knows another coverage."""
+    if prediction_sets.threshold_of(record, coverage) is None:
+        print(
+            "DOUBT: the model's record has no thresholds of prediction sets, so their size is no "
+            "band; script 07 with CALIBRATE writes them, from patches that it did not learn from"
+        )
 
 
 def check_templates(label: str, probability: str | None, images: Sequence[Path]) -> None:

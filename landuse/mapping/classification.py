@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from landuse import devices, files, map_values, sensors
-from landuse.mapping import map_blocks, methods, plans, saved_blocks, whole_scene
+from landuse.evaluation import prediction_sets
+from landuse.mapping import doubt_bands, map_blocks, methods, plans, saved_blocks, whole_scene
 from landuse.networks import engines
 from landuse.outputs import land_use_map
 from landuse.rasters import geotransforms
@@ -137,6 +138,8 @@ def classify(
     min_probability: float,
     probability_type: str,
     all_probabilities: bool,
+    doubt: bool = False,
+    coverage: float = 0.95,
 ) -> land_use_map.LandUseMap:
     """Give the map of a scene, going on where an earlier run was stopped.
 
@@ -152,13 +155,19 @@ def classify(
         Percent, or 0..1.
     all_probabilities : bool
         Keep those of all classes too.
+    doubt : bool
+        Keep entropy and margin too, and how many classes the right one is among.
+    coverage : float
+        How often it is to be among them, 0..1.
 
     Raises
     ------
     ValueError
-        When there is no data where the map was wanted.
+        When there is no data where the map was wanted, or the model's record does not know the
+        coverage.
     """
     scene, facts = plan.scene, describe(plan, network, min_probability)
+    set_threshold = prediction_sets.threshold_of(plan.record, coverage) if doubt else None
     identity = {"files": state_of(scene.files()), "mask_clouds": scene.masks_clouds}
     result = whole_scene.classify_scene(
         scene.read,
@@ -177,6 +186,8 @@ def classify(
         min_probability=min_probability,
         probability_type=probability_type,
         all_probabilities=all_probabilities,
+        doubt=doubt,
+        set_threshold=set_threshold,
     )
     if (result.labels == map_values.NODATA).all():
         saved_blocks.remove_saved_blocks(plan.unfinished)
@@ -189,6 +200,10 @@ def classify(
         [*plan.record["class_names"], *uncertain],
         result.probability,
         result.all_probabilities,
+        doubt={}
+        if result.doubt is None
+        else dict(zip(doubt_bands.names(set_threshold), result.doubt, strict=True)),
+        coverage=None if set_threshold is None else coverage,
         name=scene.name,
         sensing_time=str(scene.sensing_time or ""),
         bounds=geotransforms.extent(scene.geotransform, plan.shape),

@@ -103,6 +103,7 @@ def plan_map(
     strict: bool,
     stack: contextlib.ExitStack,
     others: Sequence[Plan] = (),
+    may_be_kept: bool = False,
 ) -> Plan:
     """Check, before long work, that the map of a scene can be made and written.
 
@@ -128,6 +129,8 @@ def plan_map(
         Gives the outputs free for other runs.
     others : sequence of Plan
         Of the scenes before it, whose maps must not be written over.
+    may_be_kept : bool
+        Whether a map that is there may stay, so that it is too early to say that it will not.
 
     Raises
     ------
@@ -150,7 +153,7 @@ def plan_map(
     )
     check_outputs(plan, bounds, others)
     stack.enter_context(files.lock(plan.label, "writing the map"))
-    if plan.label.exists():
+    if plan.label.exists() and not may_be_kept:
         print(f"  {plan.label} exists; the new map will replace it")
     warnings = [*check_model(record, image), *plausibility.check_against_model(scene, record)]
     warn(scene, warnings, strict)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse import choices, map_values
-from landuse.mapping import block_classes, grids, map_blocks, methods, saved_blocks
+from landuse.mapping import block_classes, doubt_bands, grids, map_blocks, methods, saved_blocks
 from landuse.networks import engines
 from landuse.scenes import scene_reader
 
@@ -30,6 +30,7 @@ class Result(NamedTuple):
     labels: np.ndarray  # (rows, columns) uint8, nodata 255, "uncertain" is the number of classes
     probability: np.ndarray  # (rows, columns) uint8 percent, nodata 255, or float32, nodata -1
     all_probabilities: np.ndarray | None  # (classes, rows, columns) likewise
+    doubt: np.ndarray | None = None  # (bands, rows, columns) likewise, as `doubt_bands.names` say
 
 
 def classify_scene(
@@ -51,6 +52,8 @@ def classify_scene(
     min_probability: float = 0.0,
     probability_type: str = "uint8",
     all_probabilities: bool = False,
+    doubt: bool = False,
+    set_threshold: float | None = None,
 ) -> Result:
     """Classify a scene block by block, going on where an earlier run with the same settings was.
 
@@ -95,6 +98,10 @@ def classify_scene(
         Percent, rounded, or a number from 0 to 1.
     all_probabilities : bool
         Keep the probabilities of all classes too.
+    doubt : bool
+        Keep entropy and margin too, and with a `set_threshold` the size of the prediction set.
+    set_threshold : float, optional
+        Probability from which on a class is in the set.
 
     Returns
     -------
@@ -123,7 +130,10 @@ def classify_scene(
         "inside": None if inside is None else zlib.crc32(np.packbits(inside).tobytes()),
         "probability": [min_probability, probability_type, all_probabilities, class_count],
     }
-    layout = _layout(grid, class_count, probability_type, all_probabilities)
+    if doubt:
+        work["doubt"] = [set_threshold]
+    doubts = len(doubt_bands.names(set_threshold)) if doubt else 0
+    layout = _layout(grid, class_count, probability_type, all_probabilities, doubts)
     saved = saved_blocks.SavedBlocks(Path(work_folder), saved_blocks.key_of(work), layout)
     todo = [index for index, block in enumerate(blocks) if not saved.is_done(index, block)]
 
@@ -145,16 +155,27 @@ def classify_scene(
             probabilities = _classify_block(
                 data, predict, method, stride, batch_size, margin, progress.update
             )
-            values = _values(probabilities, data.chosen, class_count, min_probability, layout)
+            values = _values(
+                probabilities, data.chosen, class_count, min_probability, layout, set_threshold
+            )
             saved.save(index, blocks[index], values)
             reported = len(probabilities) if method == "windows" else 0
             progress.update(data.chosen.size - reported)
     arrays = saved.arrays
-    return Result(arrays["labels"], arrays["probability"], arrays.get("all_probabilities"))
+    return Result(
+        arrays["labels"],
+        arrays["probability"],
+        arrays.get("all_probabilities"),
+        arrays.get("doubt"),
+    )
 
 
 def _layout(
-    grid: grids.Grid, class_count: int, probability_type: str, all_probabilities: bool
+    grid: grids.Grid,
+    class_count: int,
+    probability_type: str,
+    all_probabilities: bool,
+    doubts: int,
 ) -> dict[str, tuple[tuple[int, ...], str, float]]:
     nodata = map_values.NODATA if probability_type == "uint8" else map_values.NODATA_PROBABILITY
     layout: dict[str, tuple[tuple[int, ...], str, float]] = {
@@ -163,6 +184,8 @@ def _layout(
     }
     if all_probabilities:
         layout["all_probabilities"] = ((class_count, *grid.shape), probability_type, nodata)
+    if doubts:
+        layout["doubt"] = ((doubts, *grid.shape), probability_type, nodata)
     return layout
 
 
@@ -200,6 +223,7 @@ def _values(
     class_count: int,
     min_probability: float,
     layout: dict[str, tuple[tuple[int, ...], str, float]],
+    set_threshold: float | None,
 ) -> dict[str, np.ndarray]:
     """Values of a block's arrays from the probabilities of its chosen cells."""
     values = {
@@ -220,6 +244,9 @@ def _values(
     values["probability"][chosen] = _as_type(best, layout["probability"][1])
     if "all_probabilities" in values:
         values["all_probabilities"][:, chosen] = _as_type(probabilities.T, layout["probability"][1])
+    if "doubt" in values:
+        dtype = layout["probability"][1]
+        values["doubt"][:, chosen] = doubt_bands.bands(probabilities, dtype, set_threshold)
     return values
 
 

@@ -2,19 +2,23 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from landuse import map_values
 from landuse.outputs import land_use_map, qgis_styles
-from landuse.rasters import writing
+from landuse.rasters import geotransforms, writing
 
-_COG_OPTIONS = ("COMPRESS=DEFLATE", "LEVEL=6", "BIGTIFF=IF_SAFER")
+MEANING_OF_PROBABILITY = (
+    "Probability ({unit}) that the network gives to a class, over all classes 1; it says how sure "
+    "the network is, not how often it is right"
+)
+COG_OPTIONS = ("COMPRESS=DEFLATE", "LEVEL=6", "BIGTIFF=IF_SAFER")
 
 
-def _metadata_tags(metadata: Mapping[str, object]) -> dict[str, str]:
+def metadata_tags(metadata: Mapping[str, object]) -> dict[str, str]:
     """Return `metadata` as text tags; GDAL splits at '=' and ':', so they leave the keys."""
     tags = {}
     for key, value in metadata.items():
@@ -50,10 +54,10 @@ def write_label_map(path: str | Path, land_use: land_use_map.LandUseMap) -> None
         land_use.crs,
         nodata=map_values.NODATA,
         band_names=["land use"],
-        metadata={**_metadata_tags(land_use.facts), **legend, **description},
+        metadata={**metadata_tags(land_use.facts), **legend, **description},
         category_names=list(names),
         colours=land_use.colours,
-        options=[*_COG_OPTIONS, "OVERVIEW_RESAMPLING=MODE"],
+        options=[*COG_OPTIONS, "OVERVIEW_RESAMPLING=MODE"],
         driver="COG",
     )
 
@@ -61,7 +65,8 @@ def write_label_map(path: str | Path, land_use: land_use_map.LandUseMap) -> None
 def write_probability_map(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     """Write probabilities as a Cloud Optimized GeoTIFF, and a QGIS style beside it.
 
-    The first band is that of the label; where the map has them, one more for each class follows.
+    The first band is that of the label; where the map has them, one more for each class follows,
+    and those of doubt, of which the last one counts classes.
     Its overviews are means.
 
     Parameters
@@ -72,27 +77,53 @@ def write_probability_map(path: str | Path, land_use: land_use_map.LandUseMap) -
         With probabilities.
     """
     names, bands = _probability_bands(land_use)
+    place = land_use.geotransform, land_use.crs
+    write_shares(path, bands, names, *place, MEANING_OF_PROBABILITY, land_use.facts)
+
+
+def write_shares(
+    path: str | Path,
+    bands: np.ndarray,
+    names: Sequence[str],
+    geotransform: geotransforms.SixFloats,
+    crs: str,
+    meaning: str,
+    facts: Mapping[str, object],
+) -> None:
+    """Write probabilities, or what else lies between 0 and 1, and a QGIS style beside them.
+
+    Parameters
+    ----------
+    path : str or Path
+        The .tif to write. The style gets the same name with the ending .qml.
+    bands : ndarray of shape (rows, columns, bands)
+        uint8 percent with nodata 255, or float32 0..1 with nodata -1.
+    names : sequence of str
+        Of the bands.
+    geotransform, crs
+        Of the map.
+    meaning : str
+        What the numbers are, with {unit} in place of their unit.
+    facts : mapping
+        What becomes tags, as in `write_label_map`.
+    """
     percent = bands.dtype == np.uint8
     unit = "percent" if percent else "0..1"
     predictor = [] if percent else ["PREDICTOR=FLOATING_POINT"]
-    meaning = (
-        f"Probability ({unit}) that the network gives to a class, over all classes 1; "
-        "it says how sure the network is, not how often it is right"
-    )
     qgis_styles.write_probability_style(Path(path).with_suffix(".qml"), 100 if percent else 1)
     writing.write_geotiff(
         path,
         bands,
-        land_use.geotransform,
-        land_use.crs,
+        geotransform,
+        crs,
         nodata=map_values.NODATA if percent else map_values.NODATA_PROBABILITY,
         band_names=names,
         metadata={
-            **_metadata_tags(land_use.facts),
+            **metadata_tags(facts),
             "UNIT": unit,
-            "TIFFTAG_IMAGEDESCRIPTION": meaning,
+            "TIFFTAG_IMAGEDESCRIPTION": meaning.format(unit=unit),
         },
-        options=[*_COG_OPTIONS, *predictor, "OVERVIEW_RESAMPLING=AVERAGE"],
+        options=[*COG_OPTIONS, *predictor, "OVERVIEW_RESAMPLING=AVERAGE"],
         driver="COG",
     )
 
@@ -105,4 +136,7 @@ def _probability_bands(land_use: land_use_map.LandUseMap) -> tuple[list[str], np
     if land_use.all_probabilities is not None:
         names += land_use.class_names[: len(land_use.all_probabilities)]
         bands = np.concatenate([bands, land_use.all_probabilities])
+    if land_use.doubt:
+        names += land_use.doubt
+        bands = np.concatenate([bands, np.stack(list(land_use.doubt.values()))])
     return names, np.moveaxis(bands, 0, -1)

@@ -44,6 +44,11 @@ class LandUseMap:
         Of the label: uint8 percent with nodata 255, or float32 0..1 with nodata -1.
     all_probabilities : ndarray of shape (classes, rows, columns), optional
         Of each class, likewise; "uncertain" has none.
+    doubt : mapping of str to ndarray of shape (rows, columns)
+        Further bands beside the probabilities, of their type: entropy, margin, and how many
+        classes the right one is among (`map_values.SET_SIZE`).
+    coverage : float, optional
+        How often it is among them, 0..1, on images like those of the model's validation part.
     name, sensing_time : str
         Of the scene.
     bounds : (left, bottom, right, top), optional
@@ -67,6 +72,8 @@ class LandUseMap:
     class_names: Sequence[str]
     probability: np.ndarray | None = None
     all_probabilities: np.ndarray | None = None
+    doubt: Mapping[str, np.ndarray] = field(default_factory=dict)
+    coverage: float | None = None
     name: str = ""
     sensing_time: str = ""
     bounds: geotransforms.Bounds | None = None
@@ -123,8 +130,8 @@ class LandUseMap:
         if self.bounds is not None:
             left, bottom, right, top = self.bounds
             shape = self.labels.shape
-            of_rows = _covered(self.geotransform[3], height, shape[0], (bottom, top))
-            of_columns = _covered(self.geotransform[0], width, shape[1], (left, right))
+            of_rows = covered_shares(self.geotransform[3], height, shape[0], (bottom, top))
+            of_columns = covered_shares(self.geotransform[0], width, shape[1], (left, right))
             covered = map_values.label_sums(self.labels, (of_rows, of_columns))
         square_metres = self.unit.square_metres if self.unit is not None else 0.0
         extents = covered * (pixel / SQUARE_METRES_PER_HECTARE)
@@ -147,7 +154,9 @@ class LandUseMap:
         return [*rows, nodata]
 
 
-def _covered(start: float, step: float, count: int, limits: tuple[float, float]) -> np.ndarray:
+def covered_shares(
+    start: float, step: float, count: int, limits: tuple[float, float]
+) -> np.ndarray:
     """Return the covered part, 0..1, of each of `count` cells from `start` on."""
     edges = start + step * np.arange(count + 1)
     return np.abs(np.diff(edges.clip(min(limits), max(limits)))) / abs(step)

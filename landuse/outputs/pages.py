@@ -18,12 +18,12 @@ from landuse.rasters import reference_systems
 _TEMPLATE = Path(__file__).with_name("viewer.html")
 
 
-def _packed(array: np.ndarray) -> str:
+def packed(array: np.ndarray) -> str:
     """Return the bytes of a uint8 array, row by row, deflated and in base64."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 9)).decode()
 
 
-def _as_data_uri(rgb: np.ndarray) -> str:
+def as_data_uri(rgb: np.ndarray) -> str:
     """Return the scene as JPEG data URI, nodata in the page's dark grey."""
     from PIL import Image
 
@@ -39,17 +39,23 @@ def _page_data(scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> di
     percent = None
     if land_use.probability is not None:
         thinned, _ = map_layers.thin(land_use.probability, map_layers.LARGEST_PAGE)
-        percent = _packed(map_values.to_percent(thinned))
+        percent = packed(map_values.to_percent(thinned))
     shape = ("rows", "columns")
+    sizes = land_use.doubt.get(map_values.SET_SIZE)
+    if sizes is not None:
+        sizes = np.where(land_use.labels == map_values.NODATA, map_values.NODATA, sizes)
+        sizes = map_layers.thin(sizes.astype(np.uint8), map_layers.LARGEST_PAGE)[0]
     return {
         "scene": {
-            "image": _as_data_uri(scene.pixels),
+            "image": as_data_uri(scene.pixels),
             "bounds": scene.bounds,
             **dict(zip(shape, scene.pixels.shape[:2], strict=True)),
         },
         "map": {
-            "labels": _packed(labels.pixels),
+            "labels": packed(labels.pixels),
             "probability": percent,
+            "sizes": None if sizes is None else packed(sizes),
+            "coverage": None if land_use.coverage is None else 100 * land_use.coverage,
             "bounds": labels.bounds,
             **dict(zip(shape, labels.pixels.shape, strict=True)),
         },
@@ -65,15 +71,15 @@ def _page_data(scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> di
     }
 
 
-def _fill_template(texts: dict[str, str], data: dict[str, Any]) -> str:
+def fill_template(template: Path, texts: dict[str, str], data: dict[str, Any]) -> str:
     """Return the page; no name can end the script or the element that it stands in."""
     as_json = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
     values = {f"{{{{{name}}}}}": html.escape(text) for name, text in texts.items()}
     # Long product names may break after their underscores.
     values["{{heading}}"] = values["{{title}}"].replace("_", "_<wbr>")
     values["{{data}}"] = as_json
-    template = _TEMPLATE.read_text(encoding="utf-8")
-    return re.sub(r"{{\w+}}", lambda found: values[found[0]], template)  # one pass: values stay
+    page = template.read_text(encoding="utf-8")
+    return re.sub(r"{{\w+}}", lambda found: values[found[0]], page)  # one pass: values stay
 
 
 def write_html(
@@ -96,4 +102,4 @@ def write_html(
         "subtitle": land_use.sensing_time,
         "caption": land_use.caption,
     }
-    files.write_text(path, _fill_template(texts, _page_data(scene, land_use)))
+    files.write_text(path, fill_template(_TEMPLATE, texts, _page_data(scene, land_use)))

@@ -20,7 +20,11 @@ _UNSURE_TO_SURE: tuple[class_colours.Colour, ...] = (
 
 
 def write_style(
-    path: str | Path, class_names: Sequence[str], colours: Sequence[class_colours.Colour]
+    path: str | Path,
+    class_names: Sequence[str],
+    colours: Sequence[class_colours.Colour],
+    values: Sequence[int] | None = None,
+    see_through: Sequence[int] = (),
 ) -> None:
     """Write a QGIS layer style (.qml) that shows labels by name and colour, nodata transparent.
 
@@ -32,15 +36,20 @@ def write_style(
         The .qml to write.
     class_names, colours : sequences
         One name and one (red, green, blue) per label.
+    values : sequence of int, optional
+        The labels that they belong to; 0, 1, ... by default.
+    see_through : sequence of int
+        Labels that are in the legend, but transparent.
     """
     renderer = _renderer("paletted")
     palette = ElementTree.SubElement(renderer, "colorPalette")
-    for value, (name, colour) in enumerate(zip(class_names, colours, strict=True)):
+    numbers = range(len(class_names)) if values is None else values
+    for value, name, colour in zip(numbers, class_names, colours, strict=True):
         entry = {
             "value": str(value),
             "color": class_colours.hexadecimal(colour),
             "label": name,
-            "alpha": "255",
+            "alpha": "0" if value in see_through else "255",
         }
         ElementTree.SubElement(palette, "paletteEntry", entry)
     _write_layer_style(path, renderer)

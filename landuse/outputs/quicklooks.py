@@ -32,7 +32,7 @@ def _nice_length(widest: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= widest))
 
 
-def _draw_scale_bar(
+def draw_scale_bar(
     axes: "Axes", bounds: geotransforms.Bounds, metres_per_unit: float = 1.0
 ) -> None:
     """Draw a bar of a round length on a white plate in the lower left corner."""
@@ -132,7 +132,7 @@ def _legend_note(areas: Sequence[land_use_map.Area], caption: str) -> str:
     return "  ".join([*parts, caption]).strip()
 
 
-def _save_png(path: str | Path, figure: "Figure") -> None:
+def save_png(path: str | Path, figure: "Figure") -> None:
     """Save without the program's version, so that the same picture is the same file."""
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
@@ -161,7 +161,7 @@ def write_quicklook(
         figure = Figure(facecolor="white")
         FigureCanvasAgg(figure)
         _compose(figure, scene, land_use)
-        _save_png(path, figure)
+        save_png(path, figure)
 
 
 def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> None:
@@ -198,7 +198,7 @@ def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.L
         axes = axes_at(from_left, head, panel_width, panel_height)
         _draw_panel(axes, name, layer, frame, above)
         if index == 0 and land_use.unit is not None:
-            _draw_scale_bar(axes, frame, land_use.unit.metres)
+            draw_scale_bar(axes, frame, land_use.unit.metres)
     legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
     _draw_legend(legend, present, rows, inner)
     write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")

@@ -1,7 +1,7 @@
 """Polygons: made from a raster, read from files, burnt into a grid."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,62 @@ def polygonize(
             if unit is not None:
                 square_metres = feature.GetGeometryRef().GetArea() * unit.square_metres
                 feature.SetField("hectares", square_metres / 10_000)
+            layer.SetFeature(feature)
+        layer.CommitTransaction()
+        count = layer.GetFeatureCount()
+        target.FlushCache()
+        del layer, target
+    return count
+
+
+def write_pieces(
+    path_gpkg: str | Path,
+    pieces: np.ndarray,
+    geotransform: Sequence[float],
+    crs: str,
+    layer_name: str,
+    fields: Mapping[str, Sequence[str] | Sequence[float]],
+) -> int:
+    """Write numbered pieces of a raster as polygons with fields of their own (GeoPackage).
+
+    Parameters
+    ----------
+    path_gpkg : str or Path
+    pieces : ndarray of shape (rows, columns), int32
+        Number of the piece that a cell belongs to, from 1; 0: none.
+    geotransform, crs
+        As in `write_geotiff`.
+    layer_name : str
+    fields : mapping of str to sequence
+        Texts or numbers, one for each piece, in the order of their numbers.
+
+    Returns
+    -------
+    int
+        The number of polygons: more than one for a piece whose parts touch at corners only.
+    """
+    source = writing.memory_dataset(pieces.astype(np.int32)[..., None], geotransform, crs)
+    mask = writing.memory_dataset((pieces > 0)[..., None], geotransform, crs)
+    with (
+        files.atomic_path(path_gpkg) as temporary,
+        reading.plain_errors(path_gpkg, "cannot be written"),
+    ):
+        target = gdal.GetDriverByName("GPKG").Create(str(temporary), 0, 0, 0, gdal.GDT_Unknown)
+        options = [] if _sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
+        layer = target.CreateLayer(
+            layer_name, reference_systems.spatial_reference(crs), ogr.wkbPolygon, options
+        )
+        layer.CreateField(ogr.FieldDefn("piece", ogr.OFTInteger))
+        for name, values in fields.items():
+            is_text = len(values) > 0 and isinstance(values[0], str)
+            layer.CreateField(ogr.FieldDefn(name, ogr.OFTString if is_text else ogr.OFTReal))
+        layer.StartTransaction()
+        gdal.Polygonize(source.GetRasterBand(1), mask.GetRasterBand(1), layer, 0)
+        for feature in layer:
+            piece = feature.GetField("piece")
+            for name, values in fields.items():
+                value = values[piece - 1]
+                feature.SetField(name, value if isinstance(value, str) else float(value))
             layer.SetFeature(feature)
         layer.CommitTransaction()
         count = layer.GetFeatureCount()

@@ -58,10 +58,10 @@ class Layout:
 _HAZE = np.array((230, 200, 150, 100, 90, 60, 50, 45, 15, 0.3, 20, 12, 45), np.float32)
 _SPREAD = (2.6, 0.55, 0.55, 0.55, 0.9, 0.9, 0.9, 0.55, 2.6, 2.6, 0.9, 0.9, 0.9)
 _NOISE = np.array((60, 18, 18, 18, 24, 24, 24, 24, 40, 5, 16, 12, 24), np.float32)
-_GROUPS = np.array((0, 0, 0, 0, 1, 1, 1, 1, 1, 3, 2, 2, 1))  # bands whose gain varies together
+BAND_GROUPS = np.array((0, 0, 0, 0, 1, 1, 1, 1, 1, 3, 2, 2, 1))  # bands whose gain varies together
 
 
-def _ground(layout: Layout, rng: np.random.Generator) -> np.ndarray:
+def ground_of(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Draw the textures of all regions, of shape (rows, columns, 13), float32, DN."""
     ground = np.zeros((*layout.regions.shape, len(sensors.BANDS_MS)), np.float32)
     for region, class_index in enumerate(layout.classes):
@@ -77,9 +77,9 @@ def _ground(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     return ground
 
 
-def _surface(layout: Layout, rng: np.random.Generator) -> np.ndarray:
+def surface_of(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Draw the land as it is, of shape (rows, columns, 13), float32, DN."""
-    surface = ground = _ground(layout, rng)
+    surface = ground = ground_of(layout, rng)
     for distance, add in ((layout.river, textures.add_river), (layout.road, textures.add_road)):
         if np.isfinite(distance).all():
             surface = add(surface, distance, rng)
@@ -103,11 +103,28 @@ def render_landscape(layout: Layout, rng: np.random.Generator, weather: float = 
     ndarray of shape (rows, columns, 13), uint16
         DN of level 1C, in the order of BANDS_MS.
     """
-    surface = _surface(layout, rng)
+    return seen_by_sensor(surface_of(layout, rng), rng, weather)
+
+
+def seen_by_sensor(
+    surface: np.ndarray, rng: np.random.Generator, weather: float = 1.0
+) -> np.ndarray:
+    """Look at a surface through air and sensor.
+
+    Parameters
+    ----------
+    surface : ndarray of shape (rows, columns, 13), float32, DN
+    rng, weather
+        As in `render_landscape`.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, 13), uint16, DN
+    """
     gains = np.append(np.exp(weather * rng.normal(0, (0.05, 0.08, 0.10))), 1.0)
     gains[:3] *= np.exp(weather * rng.normal(0, 0.05))
     haze = weather * (min(rng.exponential(0.6), 3.0) - 0.5)
-    seen = surface * gains[_GROUPS].astype(np.float32) + haze * _HAZE
+    seen = surface * gains[BAND_GROUPS].astype(np.float32) + haze * _HAZE
     seen += _NOISE * rng.standard_normal(seen.shape, dtype=np.float32)
     blurred = [textures.blur(seen[..., band], sigma) for band, sigma in enumerate(_SPREAD)]
     return np.clip(np.rint(np.stack(blurred, -1)), 1, 65535).astype(np.uint16)
@@ -205,7 +222,7 @@ def _draw_cells(
     return np.stack([rows, columns], -1), classes
 
 
-def _draw_scene_layout(size: int, rng: np.random.Generator) -> Layout:
+def draw_scene_layout(size: int, rng: np.random.Generator) -> Layout:
     """Layout of a scene: sea in the west, cells of land, a river and a road from the east."""
     shape = (size, size)
     count = max(3, round(size / 213))
@@ -245,5 +262,5 @@ def make_scene(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         Index into CLASS_NAMES.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    layout = _draw_scene_layout(size, rng)
+    layout = draw_scene_layout(size, rng)
     return render_landscape(layout, rng, weather=0.3), layout.truth

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from landuse import files, map_values, sensors
 from landuse.rasters import writing
-from landuse.sample import landscapes, sample_marker, textures
+from landuse.sample import landscapes, later_scene, sample_marker, textures
 
 VERSION = 1  # of the made landscape; another number means other pixels
 
@@ -23,7 +23,8 @@ def write_sample(
 
     ``EuroSAT_MS/<Class>/<Class>_N.tif`` (13 bands, uint16, georeferenced in UTM),
     ``EuroSAT_RGB/<Class>/<Class>_N.jpg`` (the same patches in the published RGB scaling),
-    ``scene.tif`` (13 named bands) and ``scene_truth.tif`` (index into CLASS_NAMES, nodata 255).
+    ``scene.tif`` (13 named bands) and ``scene_truth.tif`` (index into CLASS_NAMES, nodata 255),
+    and the same place later as ``scene_later.tif`` and ``scene_later_truth.tif``.
     A sample that is there and whole is kept, and one with missing files is completed. An
     interrupted run leaves a hidden folder only, which the next run clears away.
 
@@ -118,8 +119,9 @@ def _file_names(patches_per_class: int) -> Iterator[str]:
         for number in range(1, patches_per_class + 1):
             yield f"EuroSAT_MS/{name}/{name}_{number}.tif"
             yield f"EuroSAT_RGB/{name}/{name}_{number}.jpg"
-    yield "scene.tif"
-    yield "scene_truth.tif"
+    for name in ("scene", "scene_later"):
+        yield f"{name}.tif"
+        yield f"{name}_truth.tif"
 
 
 def _remove_partial(partial: Path) -> None:
@@ -146,8 +148,11 @@ def _write_files(partial: Path, wanted: set[str], settings: dict[str, int]) -> N
                     _write_patch(partial / paths[0], patch, *_draw_place(class_index, seed, number))
                     _write_jpeg(partial / paths[1], patch)
                 progress.update()
+    size = settings["scene_size"]
     if wanted.intersection(("scene.tif", "scene_truth.tif")):
-        _write_scene(partial, seed, settings["scene_size"])
+        _write_scene(partial, "scene", *landscapes.make_scene(seed, size))
+    if wanted.intersection(("scene_later.tif", "scene_later_truth.tif")):
+        _write_scene(partial, "scene_later", *later_scene.make_later_scene(seed, size))
     files.write_json(partial / sample_marker.SAMPLE_MARKER, settings)
 
 
@@ -176,15 +181,14 @@ def _write_jpeg(path: Path, patch: np.ndarray) -> None:
     path.write_bytes(jpeg.tobytes())
 
 
-def _write_scene(partial: Path, seed: int, size: int) -> None:
-    scene, truth = landscapes.make_scene(seed, size)
+def _write_scene(partial: Path, name: str, scene: np.ndarray, truth: np.ndarray) -> None:
     geotransform = (600_000.0, PIXEL_SIZE, 0.0, 4_850_000.0, 0.0, -PIXEL_SIZE)
     crs = "EPSG:32632"
     writing.write_geotiff(
-        partial / "scene.tif", scene, geotransform, crs, band_names=sensors.BANDS_MS, nodata=0
+        partial / f"{name}.tif", scene, geotransform, crs, band_names=sensors.BANDS_MS, nodata=0
     )
     writing.write_geotiff(
-        partial / "scene_truth.tif", truth, geotransform, crs, nodata=map_values.NODATA
+        partial / f"{name}_truth.tif", truth, geotransform, crs, nodata=map_values.NODATA
     )
 
 

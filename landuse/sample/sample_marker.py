@@ -6,7 +6,14 @@ import os
 from pathlib import Path
 
 SAMPLE_MARKER = "sample.json"  # beside the parts of the built-in, made sample
-SAMPLE_PARTS = ("EuroSAT_MS", "EuroSAT_RGB", "scene.tif", "scene_truth.tif")
+SAMPLE_PARTS = (
+    "EuroSAT_MS",
+    "EuroSAT_RGB",
+    "scene.tif",
+    "scene_truth.tif",
+    "scene_later.tif",
+    "scene_later_truth.tif",
+)
 
 
 def is_of_sample(path: str | os.PathLike[str]) -> bool:

@@ -84,12 +84,12 @@ def fractal(
     return total / np.sqrt(sum(0.36**k for k in range(octaves)))
 
 
-def _step(field: np.ndarray, width: float = 1.0) -> np.ndarray:
+def step(field: np.ndarray, width: float = 1.0) -> np.ndarray:
     """0 where `field` is negative, 1 where it is positive, a ramp of `width` between them."""
     return np.clip(field / width + 0.5, 0.0, 1.0)
 
 
-def _blend(ground: np.ndarray, cover: np.ndarray, share: np.ndarray) -> np.ndarray:
+def blend(ground: np.ndarray, cover: np.ndarray, share: np.ndarray) -> np.ndarray:
     """`ground` covered by `cover` with `share` (0 to 1) per pixel."""
     return ground + (cover - ground) * share[..., None]
 
@@ -175,8 +175,8 @@ def _annual_crop(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray
     rows = np.sin(parcels.across * (2 * np.pi / rng.uniform(3, 7)))
     light = 1 + rng.uniform(0, 0.015) * rows + 0.035 * fractal(shape, 16, rng)
     surface = _shine(colours[parcels.number], light)
-    track = _step(0.8 - parcels.edge) * rng.uniform(0, 0.8, PARCELS)[parcels.number] ** 2
-    return _blend(surface, MATERIALS["light soil"], track)
+    track = step(0.8 - parcels.edge) * rng.uniform(0, 0.8, PARCELS)[parcels.number] ** 2
+    return blend(surface, MATERIALS["light soil"], track)
 
 
 def _permanent_crop(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -189,30 +189,30 @@ def _permanent_crop(shape: tuple[int, int], rng: np.random.Generator) -> np.ndar
     rows = np.sin(lines * (2 * np.pi / rng.uniform(2.3, 3.6)))
     trees = rng.uniform(0.04, 0.16) * rows + 0.12 * noise(shape, 1.5, rng)
     share = np.clip(cover[parcels.number] + trees, 0, 1)
-    surface = _blend(np.broadcast_to(soil, (*shape, len(soil))), plants, share)
+    surface = blend(np.broadcast_to(soil, (*shape, len(soil))), plants, share)
     light = rng.lognormal(0, 0.07, PARCELS)[parcels.number] + 0.04 * fractal(shape, 8, rng)
-    track = _step(0.7 - parcels.edge) * rng.uniform(0.1, 0.9, PARCELS)[parcels.number]
-    return _blend(_shine(surface, light), MATERIALS["light soil"], rng.uniform(0.3, 0.9) * track)
+    track = step(0.7 - parcels.edge) * rng.uniform(0.1, 0.9, PARCELS)[parcels.number]
+    return blend(_shine(surface, light), MATERIALS["light soil"], rng.uniform(0.3, 0.9) * track)
 
 
 def _forest(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    stands = _step(fractal(shape, 34, rng) + rng.normal(0, 1.3), 1.2)
-    surface = _blend(_plain("conifer", shape), MATERIALS["broadleaf"], stands)
+    stands = step(fractal(shape, 34, rng) + rng.normal(0, 1.3), 1.2)
+    surface = blend(_plain("conifer", shape), MATERIALS["broadleaf"], stands)
     light = _relief(shape, rng.uniform(0.2, 0.9), rng) + 0.06 * noise(shape, 1.7, rng)
-    clearing = _step(fractal(shape, 24, rng) - rng.uniform(1.7, 3.6), 0.3)
-    return _blend(_shine(surface, light), MATERIALS["scrub"], 0.8 * clearing)
+    clearing = step(fractal(shape, 24, rng) - rng.uniform(1.7, 3.6), 0.3)
+    return blend(_shine(surface, light), MATERIALS["scrub"], 0.8 * clearing)
 
 
 def _herbaceous(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    grass = _step(fractal(shape, 24, rng, 5) + rng.normal(0, 1.4), 3)
-    surface = _blend(_plain("scrub", shape), MATERIALS["dry grass"], grass)
+    grass = step(fractal(shape, 24, rng, 5) + rng.normal(0, 1.4), 3)
+    surface = blend(_plain("scrub", shape), MATERIALS["dry grass"], grass)
     bare = np.clip(0.18 * fractal(shape, 24, rng, 5) + rng.uniform(-0.3, 0.4), 0, 0.9)
-    surface = _blend(surface, MATERIALS["rock"], bare)
+    surface = blend(surface, MATERIALS["rock"], bare)
     gullies = np.abs(fractal(shape, rng.uniform(18, 34), rng, 5))
-    path = _step(rng.uniform(-0.06, 0.14) - gullies, 0.1) * rng.uniform(0.3, 0.9)
-    surface = _blend(surface, MATERIALS["rock"], path)
-    bushes = _step(fractal(shape, 7, rng, 3) - rng.uniform(0.6, 2.5), 1.0)
-    surface = _blend(surface, MATERIALS["broadleaf"], rng.uniform(0.2, 0.7) * bushes)
+    path = step(rng.uniform(-0.06, 0.14) - gullies, 0.1) * rng.uniform(0.3, 0.9)
+    surface = blend(surface, MATERIALS["rock"], path)
+    bushes = step(fractal(shape, 7, rng, 3) - rng.uniform(0.6, 2.5), 1.0)
+    surface = blend(surface, MATERIALS["broadleaf"], rng.uniform(0.2, 0.7) * bushes)
     light = _relief(shape, rng.uniform(0.2, 0.7), rng) + 0.045 * fractal(shape, 3, rng, 2)
     return _shine(surface, light)
 
@@ -224,9 +224,9 @@ def _pasture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     colours = _shine(colours, rng.lognormal(0, 0.06, PARCELS))
     surface = _shine(colours[parcels.number], 1 + 0.025 * fractal(shape, 20, rng))
     hedges = rng.uniform(0, 1, PARCELS)[parcels.number] * rng.uniform(0.5, 1)
-    trees = _step(0.9 - parcels.edge + 0.5 * noise(shape, 4, rng)) * hedges
+    trees = step(0.9 - parcels.edge + 0.5 * noise(shape, 4, rng)) * hedges
     trees = np.maximum(trees, 0.8 * _dot_field(shape, rng.uniform(0, 0.006), rng))
-    return _blend(surface, 0.85 * MATERIALS["broadleaf"], trees)
+    return blend(surface, 0.85 * MATERIALS["broadleaf"], trees)
 
 
 def _residential(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -238,15 +238,15 @@ def _residential(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray
     density += 0.1 * rng.standard_normal(PARCELS)[blocks.number]
     position = blocks.along + 0.8 * noise(shape, 6, rng)
     houses = np.sin(position * (2 * np.pi / rng.uniform(2.4, 3.6))) + 1.6 * noise(shape, 1.5, rng)
-    built = np.clip(density + 0.2 * houses * _step(blocks.edge - 1.2), 0, 1)
-    surface = _blend(np.broadcast_to(green, (*shape, len(green))), roofs, built)
+    built = np.clip(density + 0.2 * houses * step(blocks.edge - 1.2), 0, 1)
+    surface = blend(np.broadcast_to(green, (*shape, len(green))), roofs, built)
     surface = _shine(surface, 1 + rng.uniform(0.04, 0.12) * noise(shape, 1.3, rng))
     street = _mixture(("asphalt", "concrete"), rng.dirichlet((1, 1)))
-    surface = _blend(surface, street, rng.uniform(0.35, 0.8) * _step(0.8 - blocks.edge))
-    park = (rng.random(PARCELS) < 0.03)[blocks.number] * _step(blocks.edge - 1)
-    surface = _blend(surface, MATERIALS["lush grass"], 0.6 * park)
+    surface = blend(surface, street, rng.uniform(0.35, 0.8) * step(0.8 - blocks.edge))
+    park = (rng.random(PARCELS) < 0.03)[blocks.number] * step(blocks.edge - 1)
+    surface = blend(surface, MATERIALS["lush grass"], 0.6 * park)
     halls = _dot_field(shape, rng.uniform(0, 0.006), rng)
-    return _blend(surface, MATERIALS["bright roof"], 0.6 * halls)
+    return blend(surface, MATERIALS["bright roof"], 0.6 * halls)
 
 
 def _buildings(
@@ -264,10 +264,10 @@ def _buildings(
     roofs = _shine(roofs, rng.lognormal(0, 0.15, PARCELS))
     inset = rng.uniform(0.8, 0.3 * size[0], PARCELS)[lots.number]
     built = (rng.random(PARCELS) < share)[lots.number]
-    roof = _step(lots.edge - inset) * built
+    roof = step(lots.edge - inset) * built
     shade = np.roll(roof, (-1, -1), (0, 1)) * (1 - roof)
     surface = _shine(surface, 1 - 0.35 * shade)
-    return _blend(surface, roofs[lots.number], roof)
+    return blend(surface, roofs[lots.number], roof)
 
 
 def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -276,7 +276,7 @@ def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     names = ("asphalt", "concrete", "dark soil", "lush grass", "dry grass")
     yards = _mixture(names, rng.dirichlet((1.0, 0.5, 0.4, 0.4, 0.3), PARCELS))
     surface = _shine(yards[lots.number], 1 + 0.09 * noise(shape, 1.7, rng))
-    surface = _blend(surface, MATERIALS["asphalt"], 0.8 * _step(1.0 - lots.edge))
+    surface = blend(surface, MATERIALS["asphalt"], 0.8 * step(1.0 - lots.edge))
     small = (rng.uniform(5, 8), rng.uniform(6, 12))
     surface = _buildings(surface, small, rng.uniform(0.1, 0.6), angle, rng)
     large = (rng.uniform(9, 17), rng.uniform(9, 26))
@@ -285,7 +285,7 @@ def _industrial(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 def _sea_lake(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     turbid = rng.beta(0.8, 1.6) + rng.uniform(0, 0.12) * fractal(shape, 60, rng)
-    surface = _blend(_plain("clear water", shape), MATERIALS["turbid water"], np.clip(turbid, 0, 1))
+    surface = blend(_plain("clear water", shape), MATERIALS["turbid water"], np.clip(turbid, 0, 1))
     return _shine(surface, 1 + 0.006 * noise(shape, 3, rng))
 
 
@@ -306,19 +306,19 @@ def add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) 
     shape = distance.shape
     half_width = rng.uniform(5.5, 11) + 0.8 * noise(shape, 40, rng)
     bank = half_width + rng.uniform(1, 7) + 1.5 * noise(shape, 5, rng)
-    trees = rng.uniform(0.2, 0.9) * _step(bank - distance, 2)
-    surface = _blend(land, MATERIALS["broadleaf"], trees)
-    sand = rng.uniform(0, 0.5) * _step(half_width + 1 - distance)
-    surface = _blend(surface, MATERIALS["light soil"], sand)
-    return _blend(surface, _sea_lake(shape, rng), _step(half_width - distance))
+    trees = rng.uniform(0.2, 0.9) * step(bank - distance, 2)
+    surface = blend(land, MATERIALS["broadleaf"], trees)
+    sand = rng.uniform(0, 0.5) * step(half_width + 1 - distance)
+    surface = blend(surface, MATERIALS["light soil"], sand)
+    return blend(surface, _sea_lake(shape, rng), step(half_width - distance))
 
 
 def add_road(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`land` with a motorway: two carriageways, the strip between them, and verges."""
     half_width = rng.uniform(1.7, 2.9)
-    verge = _step(half_width + rng.uniform(2, 5) - distance, 1.5)
+    verge = step(half_width + rng.uniform(2, 5) - distance, 1.5)
     grass = MATERIALS[("dry grass", "lush grass", "scrub")[rng.integers(3)]]
-    surface = _blend(land, grass, rng.uniform(0.6, 0.95) * verge)
+    surface = blend(land, grass, rng.uniform(0.6, 0.95) * verge)
     road = _mixture(("asphalt", "concrete", "grey roof"), rng.dirichlet((1.2, 1, 1)))
-    surface = _blend(surface, road, _step(half_width - distance))
-    return _blend(surface, grass, rng.uniform(0.1, 0.7) * _step(0.4 - distance))
+    surface = blend(surface, road, step(half_width - distance))
+    return blend(surface, grass, rng.uniform(0.1, 0.7) * step(0.4 - distance))

@@ -15,7 +15,14 @@ import keras
 import numpy as np
 
 from landuse import devices, files, sensors
-from landuse.evaluation import calibration, doubts, measures, predictions, reports
+from landuse.evaluation import (
+    calibration,
+    doubts,
+    measures,
+    prediction_sets,
+    predictions,
+    reports,
+)
 from landuse.networks import catalogue, fusing, model_files, precisions
 from landuse.training import (
     growing,
@@ -332,6 +339,13 @@ class Run:
         mosaic = predictions.mosaic_of(record)
         probabilities = predictions.predict(model, images.patches, batch_size, mosaic)
         among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
+        record["conformal"] = prediction_sets.calibrate(
+            probabilities
+            if part == "validation"
+            else predictions.predict(model, data.validation.patches, batch_size, mosaic),
+            data.validation.labels,
+            "validation",
+        )
         report = write_report(
             self.folder,
             probabilities,
@@ -345,6 +359,7 @@ class Run:
             title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
             note=reports.note_of(part, record["network"]),
             yardstick=self._yardstick(data, images, record),
+            conformal=record["conformal"],
         )
         record["results"] |= _figures(report)
         share = np.bincount(images.labels).max() / len(images.labels)

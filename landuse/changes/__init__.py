@@ -1,0 +1,1 @@
+"""What changed between two maps: where, from which class to which, and how far that is noise."""

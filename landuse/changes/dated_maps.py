@@ -1,0 +1,391 @@
+"""A label map with the probabilities of all classes, as script 06 wrote it."""
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landuse import files, map_values
+from landuse.changes import alignment, change_probability
+from landuse.rasters import descriptions, geotransforms, reading, reference_systems
+
+ROWS_AT_ONCE = 256
+OF_THE_LABEL = "probability of the label"
+SUFFIXES = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class DatedMap:
+    """What a map says about itself, and where its probabilities are.
+
+    Attributes
+    ----------
+    path, probability_path : Path
+    class_names : tuple of str
+        Without "uncertain", in the order of the labels.
+    bands : tuple of int
+        Of each class in the probability image, from 0.
+    shape : tuple of int
+        Rows and columns.
+    geotransform : six floats
+    crs : str
+        WKT, "" for none.
+    tags : dict of str
+        What script 06 wrote into the map: MODEL_SHA256, PRODUCT_NAME, SENSING_TIME, STRIDE, ...
+    settings : dict
+        The constants of script 06, where its _settings.json lies beside the map; empty without.
+    """
+
+    path: Path
+    probability_path: Path
+    class_names: tuple[str, ...]
+    bands: tuple[int, ...]
+    shape: tuple[int, int]
+    geotransform: alignment.Geotransform
+    crs: str
+    tags: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the product, or of the file."""
+        return self.tags.get("PRODUCT_NAME") or self.path.stem.removesuffix("_label")
+
+    @property
+    def time(self) -> datetime.datetime | None:
+        """When the scene was taken, if the product said so."""
+        try:
+            time = datetime.datetime.fromisoformat(self.tags.get("SENSING_TIME", ""))
+        except ValueError:
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the scene from one cell to the next; 8, script 06's own, where no tag tells."""
+        given = self.tags.get("STRIDE", "")
+        return int(given) if given.isdigit() and int(given) else 8
+
+    @property
+    def title(self) -> str:
+        """The day, or where that is not known the name."""
+        return f"{self.time:%d %B %Y}".lstrip("0") if self.time else self.name
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """How script 06 opened the scene: options of `opening.open_scene`."""
+        names = {
+            "radiometric_offset": "RADIOMETRIC_OFFSET",
+            "granule": "GRANULE",
+            "order": "BAND_NAMES",
+            "reflectance_scale": "REFLECTANCE_SCALE",
+        }
+        return {
+            option: self.settings[name] for option, name in names.items() if name in self.settings
+        }
+
+    @property
+    def scene(self) -> Path | None:
+        """The scene that it was made from, where its settings tell and it still lies there."""
+        images = self.settings.get("PATH_TO_IMAGE") or []
+        for image in [images] if isinstance(images, str) else images:
+            path = Path(image)
+            if path.exists() and _product_name(path) == self.name:
+                return path
+        return None
+
+
+def _product_name(path: Path) -> str:
+    """Name what a scene is called in maps: its file or folder without the endings."""
+    name = path.name if path.suffix.lower() != ".xml" else path.resolve().parent.name
+    for ending in (".zip", ".SAFE", ".tif", ".tiff", ".vrt", ".jp2"):
+        name = name[: -len(ending)] if name.lower().endswith(ending.lower()) else name
+    return name
+
+
+def is_map(path: str | Path) -> bool:
+    """Tell whether a file is a label map of script 06, and no scene.
+
+    Raises
+    ------
+    OSError, ValueError
+        When it is neither there nor readable.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    info = reading.read_info(path)
+    if "CHANGE_0" in info.metadata:
+        raise ValueError(f"{path}: is a map of change; name a label map of script 06, or a scene")
+    return info.bands == 1 and info.dtype == np.uint8 and bool(_class_names(info))
+
+
+def _class_names(info: descriptions.RasterInfo) -> tuple[str, ...]:
+    named = {
+        int(key.removeprefix("CLASS_")): name
+        for key, name in info.metadata.items()
+        if key.startswith("CLASS_") and key.removeprefix("CLASS_").isdigit()
+    }
+    if named and sorted(named) == list(range(len(named))):
+        return tuple(named[index] for index in range(len(named)))
+    return tuple(info.category_names)
+
+
+def open_map(path: str | Path, probability_path: str | Path | None = None) -> DatedMap:
+    """Read what a label map says, and find the probabilities of all its classes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The label map.
+    probability_path : str or Path, optional
+        Its probabilities; by default where script 06 put them.
+
+    Raises
+    ------
+    ValueError
+        When it is no map of script 06, or there are no probabilities of all classes on its grid.
+    OSError
+        When a file is missing or damaged.
+    """
+    path = Path(path)
+    info = reading.read_info(path)
+    names = _class_names(info)
+    if not names or info.dtype != np.uint8 or info.bands != 1:
+        raise ValueError(
+            f"{path}: is no label map of script 06 (one band of uint8 with class names); it has "
+            f"{info.bands} bands of {info.dtype}"
+        )
+    if info.geotransform is None:
+        raise ValueError(f"{path}: has no georeference, so nothing says where its cells lie")
+    settings = _settings_beside(path)
+    own = [name for name in names if name != map_values.UNCERTAIN]
+    found = Path(probability_path) if probability_path else _probability_beside(path, settings)
+    bands = _bands_of(found, own, info)
+    return DatedMap(
+        path,
+        found,
+        tuple(own),
+        bands,
+        (info.rows, info.columns),
+        info.geotransform,
+        info.crs,
+        info.metadata,
+        settings,
+    )
+
+
+def _settings_beside(path: Path) -> Mapping[str, Any]:
+    beside = path.with_name(path.stem.removesuffix("_label") + "_settings.json")
+    if not beside.is_file():
+        return {}
+    record = files.read_json(beside)
+    settings = record.get("settings") if isinstance(record, dict) else None
+    return settings if isinstance(settings, dict) else {}
+
+
+def _probability_beside(path: Path, settings: Mapping[str, Any]) -> Path:
+    beside = path.with_name(f"{path.stem.removesuffix('_label')}_probability{path.suffix}")
+    template = settings.get("PATH_TO_PROB_IMAGE")
+    if not beside.exists() and isinstance(template, str):
+        named = Path(template.replace("{product}", path.stem.removesuffix("_label")))
+        return named if named.exists() else beside
+    return beside
+
+
+def _bands_of(
+    path: Path, class_names: Sequence[str], labels: descriptions.RasterInfo
+) -> tuple[int, ...]:
+    again = "make the map again with script 06 and ALL_PROBABILITIES = True (--all-probabilities)"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such file, and {labels.path} needs the probabilities of all classes: "
+            f"{again}"
+        )
+    info = reading.read_info(path)
+    missing = [name for name in class_names if name not in info.band_names]
+    if missing:
+        raise ValueError(f"{path}: has no probability of {', '.join(missing)}: {again}")
+    if (info.rows, info.columns) != (labels.rows, labels.columns) or (
+        info.geotransform != labels.geotransform
+    ):
+        raise ValueError(f"{path}: lies on another grid than {labels.path}: {again}")
+    return tuple(info.band_names.index(name) for name in class_names)
+
+
+def in_order_of(second: DatedMap, first: DatedMap) -> DatedMap:
+    """Give the second map with its classes in the order of the first.
+
+    Raises
+    ------
+    ValueError
+        When they have other classes.
+    """
+    only = [
+        [name for name in one.class_names if name not in other.class_names]
+        for one, other in ((first, second), (second, first))
+    ]
+    if any(only):
+        parts = [
+            f"only {one.path} has {', '.join(names)}"
+            for one, names in zip((first, second), only, strict=True)
+            if names
+        ]
+        raise ValueError(
+            f"the maps have other classes: {'; '.join(parts)}. Map both scenes with one model "
+            "(script 06)"
+        )
+    bands = tuple(second.bands[second.class_names.index(name)] for name in first.class_names)
+    return DatedMap(
+        second.path,
+        second.probability_path,
+        first.class_names,
+        bands,
+        second.shape,
+        second.geotransform,
+        second.crs,
+        second.tags,
+        second.settings,
+    )
+
+
+def common_cells(before: DatedMap, after: DatedMap) -> alignment.Overlap:
+    """Find the cells that two maps have in common.
+
+    Raises
+    ------
+    ValueError
+        When they are in other reference systems, have cells of other sizes, or do not overlap.
+    """
+    if not reference_systems.same_crs(before.crs, after.crs):
+        raise ValueError(
+            f"{before.path} is in {reference_systems.crs_name(before.crs)}, {after.path} in "
+            f"{reference_systems.crs_name(after.crs)}: warp one scene to the other's system "
+            "(gdalwarp -t_srs ... -tr 10 10 -tap -r cubicspline) and map it again with script 06"
+        )
+    if not alignment.same_cells(before.geotransform, after.geotransform):
+        sizes = [f"{g[1]:g} x {-g[5]:g}" for g in (before.geotransform, after.geotransform)]
+        raise ValueError(
+            f"{before.path} has cells of {sizes[0]}, {after.path} of {sizes[1]} (in units of the "
+            f"map): {_same_again(before, after)}"
+        )
+    found = alignment.overlap(before.geotransform, before.shape, after.geotransform, after.shape)
+    if found is None:
+        spans = [geotransforms.extent(m.geotransform, m.shape) for m in (before, after)]
+        raise ValueError(
+            f"{before.path} and {after.path} have no cell in common: they span {spans[0]} and "
+            f"{spans[1]} (left, bottom, right, top)"
+        )
+    return found
+
+
+def _same_again(before: DatedMap, after: DatedMap) -> str:
+    if before.stride == after.stride:
+        return "bring their scenes to one size of pixels (gdalwarp -tr), and map them again"
+    return f"map the second scene again with script 06 and STRIDE = {before.stride}"
+
+
+def check_same_stride(stable: DatedMap, before: DatedMap) -> None:
+    """Raise a ValueError when a map of an unchanged place has cells of another size."""
+    sizes = [(one.geotransform[1], one.geotransform[5]) for one in (stable, before)]
+    if any(abs(one - other) > 1e-6 * abs(other) for one, other in zip(*sizes, strict=True)):
+        raise ValueError(
+            f"PATH_TO_STABLE: {stable.path} has cells of {sizes[0][0]:g}, the maps to compare of "
+            f"{sizes[1][0]:g}: make it with the same STRIDE"
+        )
+
+
+def check_two_dates(before: DatedMap, after: DatedMap) -> None:
+    """Raise a ValueError when both maps show one date, or the later one comes first."""
+    if before.path.resolve() == after.path.resolve():
+        raise ValueError(f"both dates are {before.path}: name the map of another date as well")
+    if not (before.time and after.time):
+        return
+    if before.time == after.time and before.name == after.name:
+        raise ValueError(
+            f"{before.path} and {after.path} both show {before.name} of "
+            f"{before.time:%Y-%m-%d %H:%M}: there is nothing to compare; name the map of another "
+            "date"
+        )
+    if before.time > after.time:
+        raise ValueError(
+            f"{before.path} ({before.time:%Y-%m-%d}) is later than {after.path} "
+            f"({after.time:%Y-%m-%d}): let PATH_TO_BEFORE and PATH_TO_AFTER change places"
+        )
+
+
+def differences_in_making(before: DatedMap, after: DatedMap) -> list[str]:
+    """Say in what two maps were made otherwise, which looks like change and is none."""
+    words = {
+        "MODEL_SHA256": "other models",
+        "METHOD": "other methods (windows, dense)",
+        "PRECISION": "other precisions",
+    }
+    return [
+        f"the maps were made with {word}: map both with the same, or take some of the differences "
+        "for that"
+        for tag, word in words.items()
+        if before.tags.get(tag) != after.tags.get(tag)
+    ]
+
+
+def days_between_seasons(before: DatedMap, after: DatedMap) -> int | None:
+    """Give how far apart the dates lie within the year, 0 to 183 days; None: not known."""
+    if not (before.time and after.time):
+        return None
+    apart = abs(before.time.timetuple().tm_yday - after.time.timetuple().tm_yday)
+    return min(apart, 366 - apart)
+
+
+def read_labels(dated: DatedMap, part: tuple[slice, slice]) -> np.ndarray:
+    """Read labels; what is "uncertain" or no data is 255.
+
+    Parameters
+    ----------
+    dated : DatedMap
+        Its labels come in the order of its `class_names`, whatever that in the file.
+    part : tuple of slice
+        Rows and columns that are wanted.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns), uint8
+    """
+    rows, columns = part
+    with reading.Raster(dated.path) as raster:
+        names = _class_names(raster.info)
+        table = np.full(256, map_values.NODATA, np.uint8)
+        for value, name in enumerate(names):
+            if name in dated.class_names:
+                table[value] = dated.class_names.index(name)
+        labels = raster.read(0, *_window(rows, columns))
+    return table[labels]
+
+
+def _window(rows: slice, columns: slice) -> tuple[int, int, int, int]:
+    return rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+
+
+def probabilities_in_strips(
+    dated: DatedMap, part: tuple[slice, slice], rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[np.ndarray]:
+    """Read the probabilities of all classes, some rows at a time.
+
+    Yields
+    ------
+    ndarray of shape (classes, rows, columns), float32
+        Adding up to 1; NaN: no data.
+    """
+    rows, columns = part
+    with reading.Raster(dated.probability_path) as raster:
+        percent = raster.info.dtype == np.uint8
+        for first in range(rows.start, rows.stop, rows_at_once):
+            strip = slice(first, min(first + rows_at_once, rows.stop))
+            bands = [raster.read(band, *_window(strip, columns)) for band in dated.bands]
+            values = np.stack(bands).astype(np.float32)
+            if percent:
+                values[values == map_values.NODATA] = np.nan
+            yield change_probability.normalised(values)
