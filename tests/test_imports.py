@@ -28,6 +28,7 @@ LAYERS = (
     "training",
     "outputs",
     "mapping",
+    "checking",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
 PACKAGE = REPOSITORY / "landuse"
