@@ -7,6 +7,7 @@ from landuse.evaluation.sampling_designs import (
     allocate,
     draw,
     expected_half_width,
+    points_for_half_width,
     size_for_half_width,
 )
 
@@ -51,6 +52,16 @@ def test_expected_half_width_by_hand():
         1.96 * 0.04
     )
     assert expected_half_width(np.array([10, 0]), np.array([10, 0]), 0.8) == 0
+
+
+def test_floors_do_not_widen_the_interval():
+    """A rare class takes 25 points that say little of the whole; the others get more for it."""
+    sizes = np.array([50_000, 49_000, 1000])
+    points = points_for_half_width(sizes, 0.05, 0.8, floor=25)
+    assert points[2] == 25
+    assert points.sum() > size_for_half_width(sizes, 0.05, 0.8)
+    assert expected_half_width(sizes, points, 0.8) <= 0.05
+    assert points_for_half_width(np.array([9, 4]), 0.001, 0.8, 2).tolist() == [9, 4]
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from landuse.rasters import (
 )
 
 NO_CLASS = unit_classes.NO_CLASS
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".png")
 LEAST_SHARE = 0.5  # of a unit, for it to be a class's
 SMALL_PIXEL = 10.0  # metres, where the map does not tell the pixels that it was made from
 LARGEST_RATIO = 64

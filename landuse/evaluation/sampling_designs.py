@@ -111,6 +111,27 @@ def expected_half_width(
     return float(Z * np.sqrt((cells / cells.sum()) ** 2 @ variances))
 
 
+def points_for_half_width(
+    sizes: np.ndarray, half_width: float, expected_accuracy: float, floor: int
+) -> np.ndarray:
+    """Share as many points among strata as it takes to know overall accuracy that well.
+
+    Points that the floor gives to rare classes say little of the whole, so that it takes more
+    than `size_for_half_width` has.
+
+    Returns
+    -------
+    ndarray of shape (strata,), int
+    """
+    size = size_for_half_width(sizes, half_width, expected_accuracy)
+    while True:
+        points = allocate(sizes, size, floor)
+        found = expected_half_width(sizes, points, expected_accuracy)
+        if found <= half_width or points.sum() >= sizes.sum():
+            return points
+        size = max(size + 1, int(size * 1.01))
+
+
 def draw(strata: np.ndarray, points: Sequence[int] | np.ndarray, seed: int) -> DrawnSample:
     """Draw cells from each stratum at random, none twice.
 

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,15 @@ from landuse.outputs import area_tables, class_colours, map_layers
 from landuse.rasters import geotransforms
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
+
+
+class PagePoint(NamedTuple):
+    """A point that was checked: where it is, whether the map is right there, and what is true."""
+
+    x: float
+    y: float
+    right: bool
+    text: str
 
 
 def _packed(array: np.ndarray) -> str:
@@ -92,6 +101,7 @@ def write_html(
     colours: Sequence[class_colours.Colour] | None = None,
     metric: bool = True,
     unit: geotransforms.MapUnit | None = geotransforms.METRE,
+    points: Sequence[PagePoint] | None = None,
 ) -> None:
     """Write a page to look at the map in a browser; it loads nothing from anywhere.
 
@@ -110,6 +120,8 @@ def write_html(
     unit : MapUnit or None
         What a unit of the map measures on the ground. None: nobody knows, and there are no scale
         bar and no areas.
+    points : sequence of PagePoint, optional
+        Shown on top of scene and map, in map coordinates.
     """
     map_layers.check_scene(rgb)
     if probability is not None and probability.shape != labels.shape:
@@ -133,6 +145,8 @@ def write_html(
         colours or class_colours.colours_of(class_names),
     )
     texts = {"title": title, "subtitle": subtitle, "caption": caption}
+    if points is not None:
+        data["points"] = [point._asdict() for point in points]
     page = _fill_template(
         texts, {**data, "crs": crs_name, "metric": metric, "unit": unit and unit.metres}
     )
