@@ -127,6 +127,8 @@ def draw(label_map: "LabelMap", folder: Path) -> None:
         drawn_samples.check_same(sample, files.read_json(design), design)
         print(f"  this sample lies in {folder} already; labels of it stay good")
     scene = open_scene()
+    if scene is not None:
+        drawn_samples.squares(sample, scene, label_map)  # an error before anything is written
     reports.make_folder(folder)
     with files.lock(folder, "drawing the sample"):
         if not design.exists():

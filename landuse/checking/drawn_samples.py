@@ -232,7 +232,7 @@ def write_page(
     ValueError
         If scene and map do not lie on each other.
     """
-    corners, outlines = _squares(sample, scene, label_map)
+    corners, outlines = squares(sample, scene, label_map)
     degrees = point_files.longitudes_latitudes(sample.places, sample.crs)
     size = SURROUNDINGS
     pictures = tqdm(
@@ -254,7 +254,7 @@ def write_page(
         windows,
         sample.class_names,
         sample.about(),
-        title=f"What is there? {Path(sample.map_name).stem}",
+        title=f"What is there? {Path(sample.map_name).stem.removesuffix('_label')}",
         subtitle=whole,
         question=f"Which class covers most of the {what}?",
         layer_names=scene_windows.layer_names(scene),
@@ -264,10 +264,16 @@ def write_page(
     )
 
 
-def _squares(
+def squares(
     sample: Sample, scene: scene_reader.Scene, label_map: label_maps.LabelMap
 ) -> tuple[np.ndarray, list[tuple[float, float, float, float]]]:
-    """Return the upper left pixel of what is shown of each point, and where its outline lies."""
+    """Return the upper left pixel of what is shown of each point, and where its outline lies.
+
+    Raises
+    ------
+    ValueError
+        If scene and map do not lie on each other.
+    """
     if not reference_systems.same_crs(scene.crs, sample.crs):
         raise ValueError(
             f"the scene {scene.name} is in {reference_systems.crs_name(scene.crs)}, the map in "
