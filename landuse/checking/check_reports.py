@@ -156,13 +156,15 @@ def markdown_of(figures: Figures) -> str:
     lines += ["## Confusion matrix", ""]
     unit = "Points" if "points" in figures else "Cells"
     lines += [f"{unit}; rows: class of the map, columns: class of the reference."]
-    names, columns = figures["map_classes"], figures["reference_classes"]
+    counts = np.array(figures["confusion_matrix"])
+    columns, names = figures["reference_classes"], figures["map_classes"]
+    known = np.flatnonzero(counts.any(axis=0)).tolist()
     rows = [
-        [name, *counts, sum(counts)]
-        for name, counts in zip(names, figures["confusion_matrix"], strict=True)
-        if sum(counts) or figures["mapped_cells"][name]
+        [name, *counts[row, known].tolist(), int(counts[row].sum())]
+        for row, name in enumerate(names)
+        if counts[row].any() or figures["mapped_cells"][name]
     ]
-    lines += _table(["map", *columns, "all"], rows)
+    lines += _table(["map", *(columns[i] for i in known), "all"], rows)
     if figures["kind"] == "osm":
         lines += [f"Contains data of OpenStreetMap: {osm_features.CREDIT}."]
     return "\n".join(lines).rstrip() + "\n"

@@ -270,17 +270,17 @@ def from_osm(
         )
     messages = [
         f"{len(shapes)} features of OpenStreetMap fit the table, {others} do not",
-        _say_unit(label_map, units),
+        _say_unit(label_map, units, "so much as the table asks (share)"),
     ]
     return CellReference(cells, table.targets, table.members, messages)
 
 
-def _say_unit(label_map: label_maps.LabelMap, units: Units) -> str:
+def _say_unit(label_map: label_maps.LabelMap, units: Units, share: str = "half or more") -> str:
     """Say what a reference is counted over."""
     metres = reference_systems.metres_per_unit(label_map.crs)
     side = abs(label_map.geotransform[1]) / units.ratio * units.size * (metres or 1)
     kind = "window" if units.size > units.ratio else "cell"
     return (
-        f"a cell is given the class that covers half or more of its {kind}, "
+        f"a cell is given the class that covers {share} of its {kind}, "
         f"{side:g} {'m' if metres else 'map units'} wide"
     )
