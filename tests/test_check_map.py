@@ -311,7 +311,7 @@ def test_uncertain_cells_are_not_judged(tmp_path, truth):
         (["--path-to-image", "far.tif"], "lie outside the scene far"),
         (["--reference", "far.csv"], "none of its 1 points lies on the map"),
         (["--reference", "turned.csv"], "with x and y exchanged they would"),
-        (["--reference", "other.csv"], "'Volcano' (1); the classes are Forest"),
+        (["--reference", "other.csv"], "'Volcano'; the classes are Forest"),
         (["--reference", "empty.json"], "cannot be read as a vector file"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_raster_in_degrees_lies_where_it_should(label_map, tmp_path):
     ("values", "options", "message"),
     [
         ([[0, 1]], {"grid": (0.0, 80.0, 0.0, 0.0, 0.0, -80.0)}, "does not lie on the map"),
-        ([[9]], {"grid": (*GRID[:1], 800.0, 0.0, GRID[3], 0.0, -800.0)}, r"no class: '9' \(1\)"),
+        ([[9]], {"grid": (*GRID[:1], 800.0, 0.0, GRID[3], 0.0, -800.0)}, "no class: '9'"),
         ([[0.5]], {"dtype": np.float32}, "one band of whole numbers"),
     ],
 )

@@ -117,7 +117,7 @@ def _rule_of_three(check: map_checks.MapCheck) -> list[str]:
     return [
         "where all points of a class are right, the estimator gives an interval of no width; "
         f"with {count} points ({name}) up to {100 * min(1, 3 / count):.0f} % may be wrong all "
-        "the same (rule of three)"
+        "the same (rule of three), and intervals of its area and of other classes are too narrow"
     ]
 
 
