@@ -49,8 +49,7 @@ UNIT: Literal["window", "cell"] = "window"  # what gets a class: the window of a
 CLASS_ATTRIBUTE: str | None = None  # of points and polygons; None: class, label, landuse ...
 CLASS_TABLE: str | None = None  # CSV reference,class; for OpenStreetMap key,value,class,...
 REFERENCE_CRS: str | None = None  # of a CSV or shapefile that says none: EPSG:32632
-REFERENCE_SAMPLE: Literal["unknown", "random", "stratified"] = "unknown"  # how own points were
-# drawn; stratified: at random within each class of this map
+REFERENCE_SAMPLE: Literal["unknown", "random", "stratified"] = "unknown"  # how own points are drawn
 
 # Scene
 GRANULE: str | None = None  # which one, when an old product holds several

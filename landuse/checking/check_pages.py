@@ -76,6 +76,7 @@ def write_map_page(
         crs_name=reference_systems.crs_name(label_map.crs),
         subtitle=f"Checked against {Path(check.reference).name}",
         metric=reference_systems.in_metres(label_map.crs),
+        unit=label_map.ground.unit if label_map.ground is not None else None,
         points=page_points(check),
     )
 

@@ -86,8 +86,8 @@ def units_of(label_map: label_maps.LabelMap, unit: str, pixel: float | None = No
     if stride is not None:
         return Units(stride, sensors.PATCH_SIZE if unit == "window" else stride)
     height = abs(label_map.geotransform[5])
-    metres = reference_systems.metres_per_unit(label_map.crs)
-    small = pixel or (SMALL_PIXEL / metres if metres else height)
+    ground = label_map.ground
+    small = pixel or (SMALL_PIXEL / ground.metres_per_unit if ground else height)
     ratio = min(max(1, round(height / small)), LARGEST_RATIO)
     return Units(ratio, ratio)
 
@@ -251,6 +251,13 @@ def from_osm(
     unit : {"window", "cell"}
     table : OsmTable
     """
+    ground = label_map.ground
+    if ground is None or not ground.is_true_to_scale:
+        raise ValueError(
+            "OpenStreetMap is compared in metres, but the map is in "
+            f"{reference_systems.crs_name(label_map.crs)}; warp it first (gdalwarp -t_srs "
+            f"{ground.utm if ground else 'EPSG:...'} -r near)"
+        )
     shapes, others = osm_features.read_shapes(path, label_map.crs, table.rule_of, table.buffers)
     shapes.sort(key=lambda shape: -shape.rule)  # the first rule comes last and lies above
     polygons = [shape.polygon for shape in shapes]
@@ -277,10 +284,11 @@ def from_osm(
 
 def _say_unit(label_map: label_maps.LabelMap, units: Units, share: str = "half or more") -> str:
     """Say what a reference is counted over."""
-    metres = reference_systems.metres_per_unit(label_map.crs)
-    side = abs(label_map.geotransform[1]) / units.ratio * units.size * (metres or 1)
+    ground = label_map.ground
+    side = abs(label_map.geotransform[1]) / units.ratio * units.size
+    side *= ground.metres_per_unit if ground else 1
     kind = "window" if units.size > units.ratio else "cell"
     return (
         f"a cell is given the class that covers {share} of its {kind}, "
-        f"{side:g} {'m' if metres else 'map units'} wide"
+        f"{side:.3g} {'m' if ground else 'map units'} wide"
     )

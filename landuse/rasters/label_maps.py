@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from landuse import map_values
-from landuse.rasters import geotransforms, reading, reference_systems
+from landuse.rasters import descriptions, geotransforms, ground, reading
 
 SQUARE_METRES_PER_HECTARE = 10_000.0
 
@@ -38,14 +38,19 @@ class LabelMap:
     metadata: dict[str, str]
 
     @property
+    def ground(self) -> ground.Ground | None:
+        """What its cells measure on the ground, None where nobody can tell."""
+        return ground.measure(self.geotransform, self.crs, self.labels.shape)
+
+    @property
     def hectares_per_cell(self) -> float | None:
-        """Area of a cell, None where map units are no lengths."""
-        unit = reference_systems.metres_per_unit(self.crs)
-        if unit is None:
+        """Area of a cell on the ground, None where nobody can tell."""
+        measured = self.ground
+        if measured is None:
             return None
         _, width, turn, _, tilt, height = self.geotransform
-        square_metres = abs(width * height - turn * tilt) * unit**2
-        return square_metres / SQUARE_METRES_PER_HECTARE
+        units = abs(width * height - turn * tilt)
+        return units * measured.square_metres_per_unit / SQUARE_METRES_PER_HECTARE
 
     @property
     def counts(self) -> np.ndarray:
@@ -116,7 +121,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     return LabelMap(str(path), labels, names, info.geotransform, info.crs, info.metadata)
 
 
-def class_names_of(info: reading.RasterInfo) -> list[str]:
+def class_names_of(info: descriptions.RasterInfo) -> list[str]:
     """Return the names of a raster's values 0, 1, ...; empty where it has none."""
     numbered = {
         int(found[1]): text

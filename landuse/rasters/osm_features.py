@@ -70,11 +70,6 @@ def read_shapes(
         If the file cannot be read, or no feature fits.
     """
     reading.check_local_file(path)
-    if not reference_systems.in_metres(crs):
-        raise ValueError(
-            "OpenStreetMap is compared in metres, but the map is in "
-            f"{reference_systems.crs_name(crs)}; warp it first (gdalwarp -t_srs EPSG:326..)"
-        )
     shapes, others = [], 0
     with reading.plain_errors(path, "cannot be read as OpenStreetMap data"):
         for tags, geometry, transformation in _features(path, crs):
