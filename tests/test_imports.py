@@ -31,6 +31,7 @@ LAYERS = (
     "mapping",
     "exporting",
     "changes",
+    "checking",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
 PACKAGE = REPOSITORY / "landuse"

@@ -422,6 +422,28 @@ def test_two_fingers_zoom(viewer):
     assert viewer.errors() == []
 
 
+def test_points_that_were_checked_are_shown_and_told(browser, tmp_path, scene, labels):
+    places = [(600_000 + 80 * (c + 0.5), 4_850_000 - 80 * (r + 0.5)) for r, c in ((5, 5), (15, 5))]
+    points = [
+        pages.PagePoint(*places[0], True, "right"),
+        pages.PagePoint(*places[1], False, "is Forest"),
+    ]
+    pages.write_html(tmp_path / "a.html", map_of(labels), picture_of(scene), points=points)
+    viewer = Viewer(browser, tmp_path / "a.html")
+    assert viewer.point(*viewer.place(5, 5))[0] == "Forest · right"
+    assert viewer.point(*viewer.place(15, 5))[0] == "River · is Forest"
+    red = [255, 59, 31]
+    assert viewer.colour(*viewer.place(15, 5)) == red
+    assert "1 right; crosses: 1 wrong" in viewer.find("points-text").text
+    viewer.find("show-points").click()
+    assert viewer.colour(*viewer.place(15, 5)) != red
+    assert viewer.point(*viewer.place(15, 5))[0] == "River"
+
+
+def test_a_map_without_points_does_not_speak_of_them(viewer):
+    assert not viewer.find("points-row").is_displayed()
+
+
 def test_keyboard_alone_reads_the_middle(viewer):
     from selenium.webdriver.common.keys import Keys
 

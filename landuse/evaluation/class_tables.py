@@ -111,7 +111,11 @@ def indices_of(
         )
     unknown = Counter(name for name in names if name not in chosen)
     if unknown:
-        listed = ", ".join(f"{name!r} ({count})" for name, count in unknown.most_common(8))
+        counted = max(unknown.values()) > 1
+        listed = ", ".join(
+            f"{name!r} ({count})" if counted else repr(name)
+            for name, count in unknown.most_common(8)
+        )
         more = ", ..." if len(unknown) > 8 else ""
         raise ValueError(
             f"{source} has names that are no class: {listed}{more}; the classes are "

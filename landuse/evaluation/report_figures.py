@@ -61,7 +61,7 @@ def _numbers(values: Iterable[Any]) -> np.ndarray:
     return np.array(numbers)
 
 
-def _new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
     """Give a figure that belongs to no window system and leaves no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,7 +78,8 @@ def save_figure(figure: "Figure", path: Path) -> None:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def _tidy(axes: "Axes") -> None:
+def tidy(axes: "Axes") -> None:
+    """Leave only what helps to read: no frame, a light grid behind."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -99,7 +100,7 @@ def draw_learning_curves(history: History) -> "Figure":
 
     columns = history_columns(history)
     epochs = np.arange(1, 1 + max((len(values) for values in columns.values()), default=0))
-    figure = _new_figure(10, 4)
+    figure = new_figure(10, 4)
     panels = figure.subplots(1, 2)
     metric = next((name for name in columns if name.endswith("accuracy")), "accuracy")
     metric = metric.removeprefix("val_")
@@ -111,7 +112,7 @@ def draw_learning_curves(history: History) -> "Figure":
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.03)
-        _tidy(axes)
+        tidy(axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)
     return figure
@@ -173,7 +174,7 @@ def draw_confusion_matrix(
     totals = matrix.sum(axis=1, keepdims=True)
     percent = 100 * matrix / np.maximum(totals, 1)
     size = float(np.clip(1.6 + 0.78 * len(class_names), 5, 16))
-    figure = _new_figure(size + 1.2, size)
+    figure = new_figure(size + 1.2, size)
     axes = figure.add_subplot()
     # The square root keeps one percent apart from none.
     picture = axes.imshow(np.sqrt(percent), cmap="Blues", vmin=0, vmax=10)
@@ -229,7 +230,7 @@ def draw_reliability(calibrated: Mapping[str, Any], title: str = "") -> "Figure"
     sure = [100 * row["mean_probability"] for row in rows]
     right = [100 * row["accuracy"] for row in rows]
     counts = [row["images"] for row in rows]
-    figure = _new_figure(6, 6.6)
+    figure = new_figure(6, 6.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     upper.bar(left, right, width, align="edge", color=BLUE, alpha=0.25, edgecolor="white")
     upper.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="as sure as right")
@@ -242,7 +243,7 @@ def draw_reliability(calibrated: Mapping[str, Any], title: str = "") -> "Figure"
     lower.set_yscale("symlog", linthresh=1)
     lower.set(xlabel="highest probability of an image (%)", ylabel="images")
     for axes in (upper, lower):
-        _tidy(axes)
+        tidy(axes)
     return figure
 
 
@@ -274,7 +275,7 @@ def draw_worst_confusions(
     """
     groups = measures.worst_confusions(probabilities, labels)
     per_class = np.bincount(labels, minlength=len(class_names))
-    figure = _new_figure(1.55 * measures.EXAMPLES_PER_PAIR, max(2.3 * len(groups), 1.2))
+    figure = new_figure(1.55 * measures.EXAMPLES_PER_PAIR, max(2.3 * len(groups), 1.2))
     if not groups:
         figure.text(0.5, 0.5, "No image was classified wrongly.", ha="center", va="center")
         return figure

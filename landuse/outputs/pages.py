@@ -6,8 +6,9 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,15 @@ from landuse.outputs import land_use_map, map_layers
 from landuse.rasters import reference_systems
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
+
+
+class PagePoint(NamedTuple):
+    """A point that was checked: where it is, whether the map is right there, and what is true."""
+
+    x: float
+    y: float
+    right: bool
+    text: str
 
 
 def packed(array: np.ndarray) -> str:
@@ -83,7 +93,11 @@ def fill_template(template: Path, texts: dict[str, str], data: dict[str, Any]) -
 
 
 def write_html(
-    path: str | Path, land_use: land_use_map.LandUseMap, picture: map_layers.Picture
+    path: str | Path,
+    land_use: land_use_map.LandUseMap,
+    picture: map_layers.Picture,
+    *,
+    points: Sequence[PagePoint] | None = None,
 ) -> None:
     """Write a page to look at the map in a browser; it loads nothing from anywhere.
 
@@ -95,6 +109,8 @@ def write_html(
         Without a unit, there are no scale bar and no areas.
     picture : Picture
         Of the scene.
+    points : sequence of PagePoint, optional
+        Shown on top of scene and map, in map coordinates.
     """
     scene = map_layers.scene_layer(picture, map_layers.LARGEST_PAGE)
     texts = {
@@ -102,4 +118,7 @@ def write_html(
         "subtitle": land_use.sensing_time,
         "caption": land_use.caption,
     }
-    files.write_text(path, fill_template(_TEMPLATE, texts, _page_data(scene, land_use)))
+    data = _page_data(scene, land_use)
+    if points is not None:
+        data["points"] = [point._asdict() for point in points]
+    files.write_text(path, fill_template(_TEMPLATE, texts, data))

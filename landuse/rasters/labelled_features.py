@@ -21,6 +21,7 @@ CLASS_ATTRIBUTES = (  # names under which people keep a class, the first found i
     *("land_cover", "lulc", "category", "code"),
 )
 PART_ATTRIBUTES = ("part", "split", "subset", "use")
+IDENTITY_ATTRIBUTES = ("id", "point_id")
 NO_CLASS = 255
 
 
@@ -42,6 +43,8 @@ class LabelledFeatures:
         "EPSG:..." or WKT.
     parts : tuple of str
         Text of an attribute called part or split, "" where there is none: "train", say.
+    identities : tuple of str
+        Text of an attribute called id, "" where there is none.
     messages : tuple of str
         What was assumed or left out, for the user to read.
     """
@@ -53,6 +56,7 @@ class LabelledFeatures:
     is_point: np.ndarray
     crs: str
     parts: tuple[str, ...]
+    identities: tuple[str, ...]
     messages: tuple[str, ...]
 
     def coordinates(self) -> np.ndarray:
@@ -137,8 +141,9 @@ def _labelled(
         raise ValueError(
             f"{path}: cannot be brought to {reference_systems.crs_name(crs)}"
         ) from error
-    part = next((field for field in table.fields if field.lower() in PART_ATTRIBUTES), None)
-    names, geometries, parts, points = [], [], [], []
+    part = next((field for field in table.fields if field.lower() in PART_ATTRIBUTES), "")
+    identity = next((field for field in table.fields if field.lower() in IDENTITY_ATTRIBUTES), "")
+    names, geometries, parts, identities, points = [], [], [], [], []
     left_out: Counter[str] = Counter()
     for feature in table.features:
         text = feature.attributes.get(name, "").strip()
@@ -149,7 +154,8 @@ def _labelled(
         for geometry in _single_points(feature.geometry):
             names.append(text)
             geometries.append(_reprojected(path, geometry, transformation, table.crs))
-            parts.append(feature.attributes.get(part, "") if part else "")
+            parts.append(feature.attributes.get(part, ""))
+            identities.append(feature.attributes.get(identity, ""))
             points.append(geometry.GetDimension() == 0)
     messages += [f"{count} left out: {fault}" for fault, count in left_out.items()]
     if not names:
@@ -163,6 +169,7 @@ def _labelled(
         np.array(points, dtype=bool),
         crs,
         tuple(parts),
+        tuple(identities),
         tuple(messages),
     )
 

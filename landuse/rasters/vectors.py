@@ -14,7 +14,7 @@ from landuse.rasters.gdal_setup import gdal, ogr, osr
 VECTOR_DRIVERS = ("GeoJSON", "GPKG", "ESRI Shapefile", "FlatGeobuf", "KML")
 
 
-def _sqlite_has_trees() -> bool:
+def sqlite_has_trees() -> bool:
     """Tell whether SQLite can make the trees of a spatial index.
 
     TensorFlow brings an SQLite that cannot, and it serves GDAL too where it was loaded first.
@@ -29,7 +29,7 @@ def _sqlite_has_trees() -> bool:
 
 def _polygon_layer(target: Any, crs: str) -> Any:
     """Make the layer that takes the polygons."""
-    options = [] if _sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
+    options = [] if sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
     layer = target.CreateLayer(
         "land_use", reference_systems.spatial_reference(crs), ogr.wkbPolygon, options
     )
@@ -124,7 +124,7 @@ def write_pieces(
         reading.plain_errors(path_gpkg, "cannot be written"),
     ):
         target = gdal.GetDriverByName("GPKG").Create(str(temporary), 0, 0, 0, gdal.GDT_Unknown)
-        options = [] if _sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
+        options = [] if sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
         layer = target.CreateLayer(
             layer_name, reference_systems.spatial_reference(crs), ogr.wkbPolygon, options
         )

@@ -17,6 +17,7 @@ WIDEN = "04_train_ms_finetuning_alternative.py"
 TRAIN_MS = "05_train_ms_from_scratch.py"
 MAP = "06_classify_image.py"
 EVALUATE = "07_evaluate_model.py"
+CHECK = "08_check_map.py"
 
 CACHE = "*/.cache*"
 LOCKS = "*.lock"
@@ -71,6 +72,11 @@ def _evaluate(wrong, command, message, may_appear=(), process=False):
     given = "--path-to-images split_ms/validation --path-to-model models/model.keras "
     given += "--path-to-report report "
     return Row(EVALUATE, wrong, given + command, message, may_appear, process)
+
+
+def _check(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-map maps/map_label.tif --path-to-image scenes/scene.tif "
+    return Row(CHECK, wrong, given + command, message, may_appear, process)
 
 
 ROWS = [
@@ -457,4 +463,60 @@ ROWS = [
         (CACHE,),
     ),
     _evaluate("truncated patch", "--path-to-images split_ms_cut/train", "1 of 8 patches", (CACHE,)),
+    # ---- 08
+    _check("no such map", "--path-to-map no.tif", "no.tif does not exist", process=True),
+    _check(
+        "map is a scene", "--path-to-map scenes/scene.tif", "is no label map: one band of uint8"
+    ),
+    _check("map without class names", "--path-to-map maps/nameless.tif", "names no classes"),
+    _check("map is truncated", "--path-to-map scenes/cut.tif", "scenes/cut.tif"),
+    _check("map is all nodata", "--path-to-map maps/empty_label.tif", "is all nodata"),
+    _check("scene not there", "--path-to-image no.tif", "PATH_TO_IMAGE: no.tif does not exist"),
+    _check("scene of another place", "--path-to-image maps/far.tif", "lie outside the scene far"),
+    _check("interval of 200 %", "--half-width 2", "HALF_WIDTH must lie between 0 and 1, not 2.0"),
+    _check("one point a class", "--floor 1", "FLOOR must be 2 or more, not 1"),
+    _check("unknown design", "--design systematic", "--design expects stratified or random"),
+    _check("folder is a file", "--path-to-check letter.txt", "letter.txt"),
+    _check(
+        "another sample is there",
+        "--path-to-check maps/drawn",
+        "maps/drawn/design.json: another sample was drawn there",
+    ),
+    _check("reference not there", "--reference no.csv", "REFERENCE: no.csv does not exist"),
+    _check("reference is the map", "--reference maps/map_label.tif", "REFERENCE is the map itself"),
+    _check("reference is a text", "--reference letter.txt", "needs the columns longitude and"),
+    _check(
+        "classes that do not match",
+        "--reference maps/volcanoes.csv",
+        "maps/volcanoes.csv has names that are no class: 'Volcano' (2); the classes are Forest",
+    ),
+    _check(
+        "table of other classes",
+        "--reference maps/volcanoes.csv --class-table maps/table.csv",
+        "the table of classes names Ice; the classes are Forest, River",
+    ),
+    _check(
+        "table without a header",
+        "--reference maps/volcanoes.csv --class-table maps/volcanoes.csv",
+        "needs the columns reference and class",
+    ),
+    _check(
+        "points outside the map", "--reference maps/outside.csv", "none of its 2 points lies on"
+    ),
+    _check("coordinates exchanged", "--reference maps/turned.csv", "with x and y exchanged"),
+    _check("a coordinate is missing", "--reference maps/hole.csv", "line 3: x and y say no place"),
+    _check(
+        "no such attribute",
+        "--reference maps/outside.csv --class-attribute landcover",
+        "has no attribute 'landcover'; it has class",
+    ),
+    _check("no labelled feature", "--reference scenes/area.geojson", "which attribute holds"),
+    _check("raster elsewhere", "--reference maps/far_classes.tif", "does not lie on the map"),
+    _check("raster of reflectance", "--reference scenes/scene.tif", "one band of whole numbers"),
+    _check("damaged GeoPackage", "--reference maps/broken.gpkg", "cannot be read as a vector file"),
+    _check(
+        "damaged extract of OSM", "--reference maps/broken.osm.pbf", "cannot be read as OpenStr"
+    ),
+    _check("damaged labels", "--reference maps/labels.json", "the saved labels are damaged"),
+    _check("web address as reference", "--reference maps/web.vrt", "is no valid VRT"),
 ]

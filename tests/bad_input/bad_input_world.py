@@ -11,6 +11,7 @@ from make_products import IDS, make_band_folder, make_safe, write_image
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
+from landuse.outputs import geotiffs
 from landuse.patches import class_folders, split_folders, splits
 from landuse.rasters import vectors, writing
 
@@ -30,6 +31,7 @@ def make_world(folder: Path) -> None:
     write_scenes(folder)
     write_products(folder)
     write_models(folder)
+    write_maps(folder)
     write_things_in_the_way(folder)
 
 
@@ -218,6 +220,38 @@ def write_models(folder):
     cut(models / "cut.keras")
     (models / "folder.keras").mkdir()
     (models / "weights.h5").write_text("no HDF5")
+
+
+def write_maps(folder):
+    """A label map of 10 x 11 cells on the scene, and references that do not fit it."""
+    maps, cells = folder / "maps", (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0)
+    labels = np.repeat(np.array([0, 1], np.uint8), 55).reshape(10, 11)
+    maps.mkdir()
+    for name, values in (("map", labels), ("empty", np.full_like(labels, 255))):
+        geotiffs.write_label_map(
+            maps / f"{name}_label.tif", values, cells, "EPSG:32632", CLASSES, {"stride": 8}
+        )
+    far = (*cells[:3], 1000000.0, *cells[4:])
+    writing.write_geotiff(maps / "nameless.tif", labels, cells, "EPSG:32632")
+    writing.write_geotiff(maps / "far_classes.tif", labels, far, "EPSG:32632")
+    rgb = np.full((80, 90, 3), 900, np.uint16)
+    names = ["B04", "B03", "B02"]
+    writing.write_geotiff(maps / "far.tif", rgb, far, "EPSG:32632", band_names=names)
+    x, y = 600100, 4849900
+    for name, lines in (
+        ("volcanoes", [f"{x},{y},Volcano"] * 2),
+        ("outside", [f"{x},9000,Forest"] * 2),
+        ("turned", [f"{y},{x},Forest"] * 2),
+        ("hole", [f"{x},{y},Forest", f"{x},,River"]),
+    ):
+        (maps / f"{name}.csv").write_text("\n".join(["x,y,class", *lines]))
+    (maps / "table.csv").write_text("reference,class\nVolcano,Ice\n")
+    (maps / "drawn").mkdir()
+    (maps / "drawn" / "design.json").write_text('{"seed": 1}')
+    (maps / "broken.gpkg").write_text("dear")
+    (maps / "broken.osm.pbf").write_text("dear")
+    (maps / "labels.json").write_text('{"format": "landuse labels 1", "labels": 3}')
+    (maps / "web.vrt").write_text("<VRTDataset")
 
 
 def write_things_in_the_way(folder):

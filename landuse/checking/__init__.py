@@ -1,0 +1,1 @@
+"""How right a map is: samples to label, references of all kinds, and the report."""

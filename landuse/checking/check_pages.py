@@ -1,0 +1,87 @@
+"""The map page with the points that were checked, and the same points for GIS."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landuse import map_values, sensors
+from landuse.checking import map_checks
+from landuse.outputs import land_use_map, map_layers, pages
+from landuse.rasters import geotransforms, label_maps, point_files
+from landuse.scenes import scene_reader, thinning
+
+
+def write_points(path: Path, check: map_checks.MapCheck, crs: str) -> None:
+    """Write the points with both classes, and whether they are the same, as a GeoPackage."""
+    points = check.points
+    if points is None:
+        raise ValueError(f"{path}: this check has no points")
+    columns: dict[str, Any] = {
+        "id": points.identities,
+        "map_class": [check.rows[index] for index in points.mapped],
+        "reference_class": [check.columns[index] for index in points.true],
+        "right": points.right.astype(np.int64),
+    }
+    point_files.write_points(path, points.places, crs, columns, "checked_points")
+
+
+def page_points(check: map_checks.MapCheck) -> list[pages.PagePoint]:
+    """Return the points as the map page shows them."""
+    points = check.points
+    if points is None:
+        return []
+    return [
+        pages.PagePoint(
+            float(x),
+            float(y),
+            bool(right),
+            "right" if right else f"is {check.columns[true]}",
+        )
+        for (x, y), true, right in zip(points.places, points.true, points.right, strict=True)
+    ]
+
+
+def write_map_page(
+    path: Path,
+    label_map: label_maps.LabelMap,
+    check: map_checks.MapCheck,
+    scene: scene_reader.Scene | None,
+) -> None:
+    """Write the page of the map with its points.
+
+    Parameters
+    ----------
+    path : Path
+        The .html to write.
+    label_map : LabelMap
+    check : MapCheck
+    scene : scenes.Scene or None
+        As `scene_windows.open_for_pictures` gives it; without one the ground stays grey.
+    """
+    if scene is None:
+        grey = np.where(label_map.labels == map_values.NODATA, 0, 90).astype(np.uint8)
+        rgb, place = np.repeat(grey[..., None], 3, axis=2), label_map.geotransform
+    else:
+        rgb, place = _picture(scene)
+    land_use = land_use_map.LandUseMap(
+        label_map.labels,
+        label_map.geotransform,
+        label_map.crs,
+        label_map.class_names,
+        name=Path(label_map.path).stem,
+        unit=label_map.ground.unit if label_map.ground is not None else None,
+        caption=f"Checked against {Path(check.reference).name}",
+    )
+    picture = map_layers.Picture(rgb, place)
+    pages.write_html(path, land_use, picture, points=page_points(check))
+
+
+def _picture(scene: scene_reader.Scene) -> tuple[np.ndarray, geotransforms.Geotransform]:
+    """Read a scene in natural colour, coarse enough for a screen."""
+    step = -(-max(scene.rows, scene.columns) // map_layers.LARGEST_PAGE)
+    pixels = thinning.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
+    rgb = pixels[..., [scene.band_names.index(band) for band in sensors.BANDS_RGB]]
+    left, width, turn, top, tilt, height = scene.geotransform
+    place = (left, width * step, turn, top, tilt, height * step)
+    return map_layers.natural_colour(rgb, scene.units), place
