@@ -7,7 +7,7 @@ history), so a run that was killed at any moment goes on when it is started agai
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,16 @@ import keras
 import numpy as np
 
 from landuse import devices, files, sensors
-from landuse.evaluation import (
-    calibration,
-    doubts,
-    measures,
-    prediction_sets,
-    predictions,
-    reports,
-)
-from landuse.networks import catalogue, fusing, model_files, precisions
+from landuse.evaluation import predictions
+from landuse.networks import fusing, model_files, precisions
 from landuse.training import (
     growing,
     limits,
+    measuring,
     optimizers,
     run_callbacks,
     run_folders,
     training_data,
-    yardsticks,
 )
 
 
@@ -303,92 +296,16 @@ class Run:
             raise ValueError(
                 f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
             )
-        if data is not None and calibrate and "temperature" not in self._results_so_far():
-            self._calibrate(data, batch_size)
+        if data is not None and calibrate:
+            measuring.calibrate(self, data, batch_size)
         if data is not None and write_report is not None:
-            self._measure(data, batch_size, write_report)
+            measuring.measure(self, data, batch_size, write_report)
         self.state.finished = True
         run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, {})
         print(self._how_right())
         if data is not None and write_report is not None:
             print(f"report: {self.folder / 'report.md'}")
         print(f"model: {self.model_path}")
-
-    def _results_so_far(self) -> dict[str, Any]:
-        return dict(model_files.read_record(self.model_path)["results"])
-
-    def _calibrate(self, data: training_data.Data, batch_size: int) -> None:
-        model, record = model_files.load(self.model_path)
-        patches, labels = data.validation.patches, data.validation.labels
-        mosaic = predictions.mosaic_of(record)
-        probabilities = predictions.predict(model, patches, batch_size, mosaic)
-        temperature = calibration.best_temperature(probabilities, labels)
-        calibration.set_temperature(model, temperature)
-        record["results"]["temperature"] = temperature
-        model_files.save(model, record, self.model_path)
-        print(f"calibrated on the {len(labels)} validation images: temperature {temperature:.2f}")
-
-    def _measure(
-        self, data: training_data.Data, batch_size: int, write_report: Callable[..., dict[str, Any]]
-    ) -> None:
-        """Write the report on the test part, or the validation part, and note its figures."""
-        part = "validation" if data.test is None else "test"
-        images = getattr(data, part)
-        print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
-        model, record = model_files.load(self.model_path)
-        mosaic = predictions.mosaic_of(record)
-        probabilities = predictions.predict(model, images.patches, batch_size, mosaic)
-        among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
-        record["conformal"] = prediction_sets.calibrate(
-            probabilities
-            if part == "validation"
-            else predictions.predict(model, data.validation.patches, batch_size, mosaic),
-            data.validation.labels,
-            "validation",
-        )
-        report = write_report(
-            self.folder,
-            probabilities,
-            images.labels,
-            data.class_names,
-            history=self.state.history or None,
-            files=images.files,
-            part=part,
-            patches=images.patches,
-            band_names=data.band_names,
-            title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
-            note=reports.note_of(part, record["network"]),
-            yardstick=self._yardstick(data, images, record),
-            conformal=record["conformal"],
-        )
-        record["results"] |= _figures(report)
-        share = np.bincount(images.labels).max() / len(images.labels)
-        record["results"]["most_frequent_class"] = float(share)
-        if mosaic > 1:
-            alone = predictions.predict(model, images.patches, batch_size).argmax(axis=1)
-            right = float(np.mean(alone == images.labels))
-            record["results"]["accuracy_patch_by_patch"] = right
-        model_files.save(model, record, self.model_path)
-        print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
-        if yardstick := report["yardstick"]:
-            print(f"that of the yardstick is {100 * yardstick['value']:.2f} %")
-        if doubt := doubts.doubt(record):
-            print(f"warning: {doubt}")
-
-    def _yardstick(
-        self, data: training_data.Data, images: training_data.Part, record: dict[str, Any]
-    ) -> measures.Interval | None:
-        """Measure what a linear classifier reaches on these images; None for such a one itself."""
-        if record["network"] == catalogue.BASELINE:
-            return None
-        path = yardsticks.beside(self.folder, data, record)
-        return yardsticks.accuracy(path, images.patches, images.labels, data.units)
-
-
-def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa", "yardstick")
-    error = report["calibration"]["expected_calibration_error"]
-    return {name: report[name] for name in names} | {"expected_calibration_error": error}
 
 
 def _images_digest(data: training_data.Data) -> str:

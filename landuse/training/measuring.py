@@ -1,0 +1,98 @@
+"""The best model of a run, calibrated and measured when its training is over."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landuse.evaluation import calibration, doubts, measures, prediction_sets, predictions, reports
+from landuse.networks import catalogue, model_files
+from landuse.training import training_data, yardsticks
+
+if TYPE_CHECKING:
+    from landuse.training import runs
+
+
+def calibrate(run: "runs.Run", data: training_data.Data, batch_size: int) -> None:
+    """Bring the probabilities to the temperature that fits the validation part, once."""
+    model, record = model_files.load(run.model_path)
+    if "temperature" in record["results"]:
+        return
+    patches, labels = data.validation.patches, data.validation.labels
+    mosaic = predictions.mosaic_of(record)
+    probabilities = predictions.predict(model, patches, batch_size, mosaic)
+    temperature = calibration.best_temperature(probabilities, labels)
+    calibration.set_temperature(model, temperature)
+    record["results"]["temperature"] = temperature
+    model_files.save(model, record, run.model_path)
+    print(f"calibrated on the {len(labels)} validation images: temperature {temperature:.2f}")
+
+
+def measure(
+    run: "runs.Run",
+    data: training_data.Data,
+    batch_size: int,
+    write_report: Callable[..., dict[str, Any]],
+) -> None:
+    """Write the report on the test part, or the validation part, and note its figures."""
+    part = "validation" if data.test is None else "test"
+    images = getattr(data, part)
+    print(f"measuring the best model on {len(images.labels)} images of the {part} part ...")
+    model, record = model_files.load(run.model_path)
+    mosaic = predictions.mosaic_of(record)
+    probabilities = predictions.predict(model, images.patches, batch_size, mosaic)
+    among = f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
+    record["conformal"] = prediction_sets.calibrate(
+        probabilities
+        if part == "validation"
+        else predictions.predict(model, data.validation.patches, batch_size, mosaic),
+        data.validation.labels,
+        "validation",
+    )
+    report = write_report(
+        run.folder,
+        probabilities,
+        images.labels,
+        data.class_names,
+        history=run.state.history or None,
+        files=images.files,
+        part=part,
+        patches=images.patches,
+        band_names=data.band_names,
+        title=f"{record['network']}{among}, {len(data.train.labels):,} training images",
+        note=reports.note_of(part, record["network"]),
+        yardstick=_yardstick(run, data, images, record),
+        conformal=record["conformal"],
+    )
+    record["results"] |= _figures(report)
+    share = np.bincount(images.labels).max() / len(images.labels)
+    record["results"]["most_frequent_class"] = float(share)
+    if mosaic > 1:
+        alone = predictions.predict(model, images.patches, batch_size).argmax(axis=1)
+        right = float(np.mean(alone == images.labels))
+        record["results"]["accuracy_patch_by_patch"] = right
+    model_files.save(model, record, run.model_path)
+    print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+    if yardstick := report["yardstick"]:
+        print(f"that of the yardstick is {100 * yardstick['value']:.2f} %")
+    if doubt := doubts.doubt(record):
+        print(f"warning: {doubt}")
+
+
+def _yardstick(
+    run: "runs.Run",
+    data: training_data.Data,
+    images: training_data.Part,
+    record: dict[str, Any],
+) -> measures.Interval | None:
+    """Measure what a linear classifier reaches on these images; None for such a one itrun."""
+    if record["network"] == catalogue.BASELINE:
+        return None
+    path = yardsticks.beside(run.folder, data, record)
+    return yardsticks.accuracy(path, images.patches, images.labels, data.units)
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa", "yardstick")
+    error = report["calibration"]["expected_calibration_error"]
+    return {name: report[name] for name in names} | {"expected_calibration_error": error}
