@@ -6,7 +6,8 @@ An image of exactly 64x64 px is a patch: its classes and their probabilities are
 
 Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xml), a folder of
          single-band files, a GeoTIFF or VRT; several of them; or patches of 64x64 px
-         PATH_TO_MODEL: a model.keras that a training script wrote; it knows its bands and classes
+         PATH_TO_MODEL: a model.keras that a training script wrote, or eurosat_rgb, the one that
+         comes with these scripts; it knows its bands and classes
 Writes   PATH_TO_LABEL_IMAGE (and beside it .qml, .png, .html, _areas.csv, _settings.json) and
          PATH_TO_PROB_IMAGE (by default also beside it, with its .qml)
 Run      python 06_classify_image.py --path-to-image data/sample/scene.tif
@@ -22,11 +23,11 @@ from typing import Any, Literal
 import numpy as np
 
 from landuse import command_line
-from landuse.networks import model_files
+from landuse.networks import model_files, shipped
 
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
+PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
 PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene
 PATH_TO_PROB_IMAGE: str | None = None  # None: beside the labels, _probability in place of _label
 
@@ -69,9 +70,10 @@ def main() -> None:
     images = checks.check_images(PATH_TO_IMAGE)
     checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE, COVERAGE)
     checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
-    record = model_files.read_record(PATH_TO_MODEL)  # its classes and bands, without the network
+    path_to_model = shipped.find_model(PATH_TO_MODEL)
+    record = model_files.read_record(path_to_model)  # its classes and bands, without the network
     if single_patches.are_patches(images):
-        show_patches(images, record)
+        show_patches(images, path_to_model, record)
         return
     if DOUBT:
         checks.check_sets(record, COVERAGE)
@@ -97,7 +99,7 @@ def main() -> None:
                     image,
                     stack.enter_context(scene),
                     record,
-                    path_to_model=PATH_TO_MODEL,
+                    path_to_model=str(path_to_model),
                     stride=STRIDE,
                     bounds=BOUNDS,
                     method=METHOD,
@@ -111,8 +113,8 @@ def main() -> None:
 
         # The trained network
         if planned:
-            print(f"model: {PATH_TO_MODEL}", flush=True)
-            model = model_files.load(PATH_TO_MODEL)[0]
+            print(f"model: {path_to_model}", flush=True)
+            model = model_files.load(path_to_model)[0]
         for plan in planned:
             with results.attempt(plan.image):
                 network = classification.network_for(
@@ -148,7 +150,7 @@ def main() -> None:
     results.report()
 
 
-def show_patches(images: list[Path], record: dict[str, Any]) -> None:
+def show_patches(images: list[Path], path_to_model: Path, record: dict[str, Any]) -> None:
     """Print the classes of patches with their probabilities, the most probable first."""
     from landuse.evaluation import predictions
     from landuse.patches import single_patches
@@ -160,7 +162,7 @@ def show_patches(images: list[Path], record: dict[str, Any]) -> None:
     for image, patch in zip(images, patches, strict=True):
         for warning in plausibility.check_patch(patch, record):
             print(f"warning: {image}: {warning}")
-    model, _ = model_files.load(PATH_TO_MODEL)
+    model, _ = model_files.load(path_to_model)
     answers = predictions.predict(model, patches, BATCH_SIZE)
     for image, probabilities in zip(images, answers, strict=True):
         print(image)

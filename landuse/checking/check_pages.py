@@ -59,17 +59,20 @@ def write_map_page(
     scene : scenes.Scene or None
         As `scene_windows.open_for_pictures` gives it; without one the ground stays grey.
     """
+    bounds = None
     if scene is None:
         grey = np.where(label_map.labels == map_values.NODATA, 0, 90).astype(np.uint8)
         rgb, place = np.repeat(grey[..., None], 3, axis=2), label_map.geotransform
     else:
         rgb, place = _picture(scene)
+        bounds = geotransforms.extent(scene.geotransform, (scene.rows, scene.columns))
     land_use = land_use_map.LandUseMap(
         label_map.labels,
         label_map.geotransform,
         label_map.crs,
         label_map.class_names,
         name=Path(label_map.path).stem,
+        bounds=bounds,
         unit=label_map.ground.unit if label_map.ground is not None else None,
         caption=f"Checked against {Path(check.reference).name}",
     )

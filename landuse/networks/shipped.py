@@ -27,20 +27,26 @@ class ShippedModel:
     sha256: str
 
 
-SHIPPED: dict[str, ShippedModel] = {}
-DEFAULT = "eurosat_rgb"  # what is used when no model is named and none was trained
+SHIPPED = {
+    "eurosat_rgb": ShippedModel(
+        "eurosat_rgb.keras",
+        "4ba62a71b06d4c40cc642397aabdcdf9357818357f9928af091b11c51123f3a3",
+    )
+}
+DEFAULT = "eurosat_rgb"  # what is used when no model is named and none has been trained
+RUNS = "runs"  # where training scripts leave their models
 
 
-def find_model(path: str, default: str) -> Path:
-    """Give the file of a model that was asked for by its path or by the name of a shipped one.
+def find_model(path: str | None, runs: str | Path = RUNS) -> Path:
+    """Give the file of a model, and say which it is where nobody named one.
 
     Parameters
     ----------
-    path : str
-        Of a model.keras, or a name of `SHIPPED`.
-    default : str
-        The path that is asked for when nothing was named: if nothing is there, the model `DEFAULT`
-        is used, and a line says so.
+    path : str or None
+        Of a model.keras, or the name of a shipped one; None: the newest model of the run folders,
+        or `DEFAULT` where there is none.
+    runs : str or Path
+        Folder of run folders.
 
     Raises
     ------
@@ -49,16 +55,18 @@ def find_model(path: str, default: str) -> Path:
     FileNotFoundError
         If it is missing.
     """
-    if path == default and not Path(path).exists() and DEFAULT in SHIPPED:
-        found = _checked(DEFAULT)
-        print(
-            f"no model was named and none is at {path}: using the one that comes with these "
-            f"scripts, {found.name}; what it can do and cannot is in {found.with_suffix('.md')}"
-        )
-        return found
-    if path in SHIPPED and not Path(path).exists():
-        return _checked(path)
-    return Path(path)
+    if path is not None:
+        return _checked(path) if path in SHIPPED and not Path(path).exists() else Path(path)
+    trained = sorted(Path(runs).glob("*/model.keras"), key=lambda file: file.stat().st_mtime)
+    if trained:
+        print(f"no model was named: taking the newest of {runs}/, {trained[-1]}")
+        return trained[-1]
+    found = _checked(DEFAULT)
+    print(
+        f"no model was named and none is in {runs}/: taking {DEFAULT}, which comes with these "
+        f"scripts; {found.with_suffix('.md')} says what it can do and what it cannot"
+    )
+    return found
 
 
 def _checked(name: str) -> Path:
