@@ -56,6 +56,13 @@ def test_named_bands_come_in_the_order_of_eurosat(tmp_path):
     assert image_files.read_named(write(tmp_path / "d.tif", pixels)).names == ()
 
 
+@pytest.mark.filterwarnings("error")
+def test_names_are_read_from_long_metadata_too(tmp_path):
+    names = [f"Sentinel-2 Level-1C of 2018, top of the atmosphere, {band}" for band in PRODUCT]
+    patch = image_files.read_named(write(tmp_path / "a.tif", pixels_of(0), names))
+    assert patch.names == BANDS_MS
+
+
 def test_counts_ambiguous_names_and_the_users_word(tmp_path):
     pixels = pixels_of(1, 4)
     counted = write(tmp_path / "a.tif", pixels, [f"Band {number}" for number in range(1, 5)])
@@ -122,9 +129,9 @@ def test_whole_numbers_of_any_type_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("divisor", "command"),
     [
-        (10_000, "gdal_translate -ot UInt16 -scale 0 1 0 10000 a.tif new.tif"),
-        (100, "gdal_translate -ot UInt16 -scale 0 100 0 10000 a.tif new.tif"),
-        (1.1, "gdal_translate -ot UInt16 a.tif new.tif"),
+        (10_000, "gdal_translate -ot UInt16 -scale 0 1 0 10000 IN OUT"),
+        (100, "gdal_translate -ot UInt16 -scale 0 100 0 10000 IN OUT"),
+        (1.1, "gdal_translate -ot UInt16 IN OUT"),
     ],
 )
 def test_other_numbers_get_the_command_that_converts_them(tmp_path, divisor, command):
@@ -143,7 +150,7 @@ def test_transparency_that_hides_nothing_is_left_out(tmp_path):
         np.testing.assert_array_equal(read_patch(tmp_path / name), colours[..., :3])
     colours[:9, :, 3] = 0
     Image.fromarray(colours).save(tmp_path / "b.png")
-    with pytest.raises(ValueError, match=r"transparent.*gdal_translate -b 1 -b 2 -b 3 b\.png"):
+    with pytest.raises(ValueError, match=r"transparent.*gdal_translate -b 1 -b 2 -b 3 IN OUT"):
         read_patch(tmp_path / "b.png")
 
 

@@ -107,7 +107,7 @@ def test_read_patch_names_the_file_and_the_fault(tmp_path):
     with pytest.raises(ValueError, match=r"empty\.tif: cannot be read as an image"):
         read_patch(tmp_path / "empty.tif")
     tifffile.imwrite(tmp_path / "float.tif", np.full((64, 64), 0.5, np.float32))
-    with pytest.raises(ValueError, match=r"float32 and no whole numbers.*-scale 0 1 0 10000 float"):
+    with pytest.raises(ValueError, match=r"float32 and no whole numbers.*-scale 0 1 0 10000 IN"):
         read_patch(tmp_path / "float.tif")
     tifffile.imwrite(tmp_path / "negative.tif", np.full((64, 64), -1, np.int16))
     with pytest.raises(ValueError, match=r"do not lie in 0\.\.65535"):

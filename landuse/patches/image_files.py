@@ -121,7 +121,7 @@ def _read_tiff(path: Path) -> Content:
             _check_strips_lie_in_file(page, tiff.filehandle.size)
         pixels, axes = series.asarray(), series.axes
         page = tiff.pages.first
-        tags = [page.tags.get(code) for code in (_GDAL_METADATA, _GDAL_NODATA)]
+        told, nodata = (page.tags.valueof(code) for code in (_GDAL_METADATA, _GDAL_NODATA))
         extra = tuple(page.extrasamples)
     if pixels.ndim == 2:
         pixels, axes = pixels[:, :, np.newaxis], "YXS"
@@ -129,13 +129,13 @@ def _read_tiff(path: Path) -> Content:
         raise ValueError(f"its axes {axes} {pixels.shape} are not rows, columns and bands")
     band_axis = next(axis for axis, name in enumerate(axes) if name not in "YX")
     pixels = np.moveaxis(pixels, band_axis, -1)
-    items = _items_of_bands(str(tags[0].value)) if tags[0] is not None else {}
+    items = _items_of_bands(str(told)) if told is not None else {}
     metadata = tuple(items.get(band, {}) for band in range(pixels.shape[-1]))
     return Content(
         pixels,
         tuple(band.pop("description", "") for band in metadata),
         metadata,
-        _number(tags[1].value) if tags[1] is not None else None,
+        _number(nodata) if nodata is not None else None,
         alpha=len(extra) == 1 and int(extra[0]) == _ALPHA,
     )
 
@@ -156,20 +156,18 @@ def _read_photo(path: Path) -> Content:
     return Content(pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels, alpha=alpha)
 
 
-def _without_alpha(content: Content, name: str) -> NDArray[Any]:
+def _without_alpha(content: Content) -> NDArray[Any]:
     """Return the pixels without transparency that hides nothing."""
     pixels = content.pixels
     if not content.alpha or pixels.shape[-1] < 2:
         return pixels
     if (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
         bands = " ".join(f"-b {band + 1}" for band in range(pixels.shape[-1] - 1))
-        raise ValueError(
-            f"a part of it is transparent; without: gdal_translate {bands} {name} new.tif"
-        )
+        raise ValueError(f"a part of it is transparent; without: gdal_translate {bands} IN OUT")
     return pixels[..., :-1]
 
 
-def _as_unsigned(pixels: NDArray[Any], nodata: float | None, name: str) -> NDArray[Any]:
+def _as_unsigned(pixels: NDArray[Any], nodata: float | None) -> NDArray[Any]:
     """Other whole numbers as uint16, nodata as 0; ValueError when they do not fit."""
     if pixels.dtype in (np.uint8, np.uint16):
         return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
@@ -184,7 +182,7 @@ def _as_unsigned(pixels: NDArray[Any], nodata: float | None, name: str) -> NDArr
         scale = "" if most > 200 else f"-scale 0 {1 if most <= 2 else 100} 0 10000 "
         raise ValueError(
             f"its pixels are {pixels.dtype} and no whole numbers, expected DN as uint16: "
-            f"gdal_translate -ot UInt16 {scale}{name} new.tif"
+            f"gdal_translate -ot UInt16 {scale}IN OUT"
         )
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
         raise ValueError(f"its {pixels.dtype} values do not lie in 0..65535")
@@ -196,8 +194,8 @@ def _read_content(path: Path) -> tuple[Content, NDArray[Any]]:
     reader = _read_tiff if path.suffix.lower() in _TIFF_SUFFIXES else _read_photo
     try:
         content = reader(path)
-        pixels = _without_alpha(content, path.name)
-        return content, _as_unsigned(pixels, content.nodata, path.name)
+        pixels = _without_alpha(content)
+        return content, _as_unsigned(pixels, content.nodata)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: no such file; was it moved meanwhile?") from error
     except (PermissionError, IsADirectoryError, MemoryError):
