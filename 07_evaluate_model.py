@@ -9,6 +9,8 @@ Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ 
          report.md and report.json: accuracy, balanced accuracy, F1, kappa, precision and recall
          of each class with 95 % intervals, and the calibration error;
          confusion_matrix.png, reliability.png, worst_confusions.png
+         model.html beside the model: its card, classes with example patches, confusions,
+         calibration, and where these were measured
 Run      python 07_evaluate_model.py --path-to-images data/sample/split_MS/validation
 """
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
 PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
 PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
+MODEL_PAGE = True  # also write model.html beside the model: a page on it, for other people
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 
 CALIBRATE = False  # write the thresholds of prediction sets, found by these images, into the model
@@ -49,7 +52,7 @@ def main() -> None:
     images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
     check_classes(images, record["class_names"])
 
-    from landuse.evaluation import prediction_sets, predictions, reports
+    from landuse.evaluation import model_pages, prediction_sets, predictions, reports
 
     part = PART or name_of_part(PATH_TO_IMAGES)
     if CALIBRATE and part == "training":
@@ -59,6 +62,9 @@ def main() -> None:
         )
     beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
     folder = reports.make_folder(PATH_TO_REPORT or beside)
+    page = Path(PATH_TO_MODEL).with_name("model.html")
+    if MODEL_PAGE:
+        files.check_can_write(page)
     with files.lock(folder, "writing the report"):
         everything = [image for members in images.values() for image in members]
         patches, paths = patch_cache.open_good_patches(
@@ -95,7 +101,12 @@ def main() -> None:
         if CALIBRATE:
             # so that maps can have prediction sets, and step 6 their size as a band
             model_files.save(model, {**record, "conformal": conformal}, PATH_TO_MODEL)
+        if MODEL_PAGE:
+            where = "/".join(Path(PATH_TO_IMAGES).parts[-2:])  # not where it lies on this machine
+            model_pages.write_model_page(page, record, report, patches, labels, where)
     print_summary(report)
+    if MODEL_PAGE:
+        print(f"page on the model: {page}")
     print(f"report: {folder / 'report.md'}")
 
 

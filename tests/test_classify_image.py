@@ -513,6 +513,17 @@ def test_openvino_gives_the_same_labels(set_up):
     assert info.metadata["ENGINE"] == "openvino" and info.metadata["PRECISION"] == precision
 
 
+def test_onnxruntime_gives_the_same_labels(set_up):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    set_up(ENGINE="onnx", STRIDE=16)
+    step.main()
+    labels, info = reading.read_raster("maps/scene_label.tif")
+    np.testing.assert_array_equal(labels, expected_labels(made_pixels(), 16))
+    assert info.metadata["ENGINE"] == "onnx" and info.metadata["PRECISION"] == "float32"
+    assert "onnxruntime" in info.metadata["VERSIONS"]
+
+
 def test_openvino_missing(set_up, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     set_up(ENGINE="openvino")

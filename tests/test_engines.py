@@ -37,11 +37,12 @@ def nested_model(policy):
         ("keras", "mixed_bfloat16", "bfloat16"),
         ("openvino", "float32", "bfloat16"),
         ("openvino", "mixed_bfloat16", "float32"),
+        ("onnx", "mixed_bfloat16", "float32"),
     ],
 )
 def test_precision_is_that_of_the_base_network_and_the_top(engine, trained_in, precision):
-    if engine == "openvino":
-        pytest.importorskip("openvino")
+    for package in engines.PACKAGES.get(engine, ()):
+        pytest.importorskip(package)
     model = nested_model(trained_in)
     reference = nested_model("float32")
     reference.set_weights(model.get_weights())
@@ -79,3 +80,20 @@ def test_duration_in_words():
         "3 min 20 s",
         "2 h 1 min",
     ]
+
+
+def test_onnxruntime_computes_in_float32():
+    assert engines.resolve_precision("onnx", "auto") == "float32"
+    with pytest.raises(ValueError, match="'onnx' computes in float32: set PRECISION = 'auto'"):
+        engines.resolve_precision("onnx", "bfloat16")
+
+
+def test_onnxruntime_has_the_dense_form():
+    for package in engines.PACKAGES["onnx"]:
+        pytest.importorskip(package)
+    model = nested_model("float32")
+    pixels = np.random.default_rng(0).integers(1350, 1360, (1, 96, 112, 2)).astype(np.uint16)
+    expected = engines.make_predict(model, pixels.shape, dense_stride=8)(pixels)
+    found = engines.make_predict(model, pixels.shape, "onnx", dense_stride=8)(pixels)
+    assert found.shape == expected.shape == (1, 5, 7, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)

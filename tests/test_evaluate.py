@@ -85,6 +85,7 @@ def check_report(folder, printed):
     assert report["accuracy"]["value"] == 7 / 8
     assert (folder / "worst_confusions.png").is_file()
     assert "8 images of the test part" in printed
+    assert "page on the model: " in printed
     assert printed.splitlines()[-1] == f"report: {folder / 'report.md'}"
 
 
@@ -108,6 +109,8 @@ def test_the_report_of_multispectral_patches(models, tmp_path, monkeypatch, caps
         monkeypatch.setattr(step, name, value)
     step.main()
     check_report(models / "evaluation_test", capsys.readouterr().out)  # beside the model
+    page = (models / "model.html").read_text(encoding="utf-8")
+    assert "Measured on the 8 images of set/test (test part)" in page
 
 
 def error_of(done):

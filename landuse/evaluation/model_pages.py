@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import files
-from landuse.evaluation import doubts, measures, report_figures, reports
+from landuse.evaluation import doubts, measures, report_figures
 from landuse.patches import patch_pictures
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _range(interval: measures.Interval) -> tuple[str, str]:
 
 
 def _measured(report: Mapping[str, Any], where: str) -> str:
-    note = reports.PART_NOTES.get(report["part"], "")
+    note = report["note"]
     return (
         f"Measured on the {report['images']:,} images of {where} ({report['part']} part). {note} "
         "Land elsewhere, in another season or under haze may look different, and then it is right "
