@@ -11,7 +11,8 @@ Writes   a run folder with model.keras, which scripts 06, 07 and 12 take like th
          and settings.json; report.md, report.json and pictures: how well it does on the test
          part, or without one on the validation part
 Run      python 03_train_baseline.py
-@COSTS@
+Takes    50 s with 143 patches of 13 bands on two busy cores (24 s of processor time)
+Reaches  with them 87.7 % of the 73 others (random split)
 """
 
 from landuse import command_line

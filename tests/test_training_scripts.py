@@ -114,6 +114,8 @@ def check_run(path, part, images):
     assert report["accuracy"] == record["results"]["accuracy"]
     assert f"**{part}** part" in (path / "report.md").read_text()
     assert (path / "learning_curves.png").is_file()
+    assert report["yardstick"]["value"] == 1.0  # of dark, grey and light patches
+    assert "| Accuracy of the yardstick" in (path / "report.md").read_text()
     return record
 
 
