@@ -235,11 +235,11 @@ def test_script_07_takes_it(ms, ms_run):
     assert report["yardstick"] is None
 
 
-def test_script_06_maps_densely_with_it(ms_run, scene, tmp_path):
+def test_script_06_maps_densely_with_it(ms_run, tmp_path):
     from landuse.rasters import writing
 
-    pixels = np.full((128, 192, 13), 600, np.uint16)
-    pixels[:, 96:] = 2000
+    pixels = np.random.default_rng(5).integers(400, 700, (128, 192, 13)).astype(np.uint16)
+    pixels[:, 96:] += 1400
     path = tmp_path / "scene.tif"
     writing.write_geotiff(
         path, pixels, (5e5, 10, 0, 5e6, 0, -10), "EPSG:32632", band_names=list(MS)
