@@ -9,13 +9,13 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from osgeo import gdal
 
 from image_functions import BANDS_MS, augment_patches
 from landuse import command_line
 from landuse.mapping import grids, map_blocks
-from landuse.patches import class_folders, patch_cache, splits
+from landuse.patches import class_folders, image_files, patch_cache, splits
 from landuse.rasters import reading, writing
 from landuse.scenes import scene_reader
 
@@ -132,8 +132,9 @@ def test_flips_and_quarter_turns_only_move_pixels(side, dtype, seed, horizontal,
 
 @given(sides, sides, strides, st.integers(1, 2000), st.sampled_from(["windows", "dense"]))
 @example(64, 64, 64, 1, "windows")
-@example(64, 65, 130, 1, "dense")
+@example(64, 65, 127, 1, "dense")
 def test_cells_and_blocks_cover_a_scene_exactly_once(rows, columns, stride, block_size, method):
+    assume(stride // 2 < min(rows, columns))  # larger ones are refused
     grid = grids.scene_grid((rows, columns), stride)
     covered = np.zeros((grid.rows, grid.columns), int)
     for block in map_blocks.blocks_of(grid, block_size, method):
@@ -298,5 +299,6 @@ def test_no_command_line_is_a_fault_of_the_program(words):
 @given(st.permutations(BANDS_MS), st.integers(1, 13))
 def test_bands_are_found_by_name_in_any_order(order, count):
     wanted = order[:count]
-    positions = patch_cache._band_positions(13, wanted, Path("a.tif"))
+    patch = image_files.Patch(np.zeros((2, 2, 13), np.uint16))
+    positions = patch_cache.band_positions(patch, wanted, Path("a.tif"))
     assert [BANDS_MS[position] for position in positions] == list(wanted)

@@ -8,7 +8,7 @@ from osgeo import gdal, osr
 
 from landuse.checking import reference_cells
 from landuse.evaluation import osm_tables, unit_classes
-from landuse.outputs import class_colours, geotiffs
+from landuse.outputs import class_colours, geotiffs, land_use_map
 from landuse.rasters import label_maps, osm_features, reference_systems, writing
 from landuse.rasters.labelled_features import read_labelled_features
 
@@ -19,7 +19,9 @@ NAMES = ["Forest", "River", "SeaLake", "Residential"]
 
 
 def make_map(path, labels, names=NAMES, grid=GRID, crs=UTM, **facts):
-    geotiffs.write_label_map(path, np.asarray(labels, np.uint8), grid, crs, names, facts)
+    labels = np.asarray(labels, np.uint8)
+    land_use = land_use_map.LandUseMap(labels, grid, crs, names, facts=facts)
+    geotiffs.write_label_map(path, land_use)
     return label_maps.read_label_map(path)
 
 

@@ -120,7 +120,7 @@ NETWORKS = {  # another one is another row
             expected=UNSCALED_BGR,
             weights_file="resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
-        Network("ResNet9", first_block_ends="stage1_pool", learning_rate=3e-3, build=_resnet9),
+        Network("ResNet9", first_block_ends="stem_relu", learning_rate=3e-3, build=_resnet9),
     )
 }
 BASELINE = "Baseline"  # stands for the network of linear models on fixed measurements

@@ -18,6 +18,8 @@ TRAIN_MS = "05_train_ms_from_scratch.py"
 MAP = "06_classify_image.py"
 EVALUATE = "07_evaluate_model.py"
 CHECK = "08_check_map.py"
+BASELINE = "03_train_baseline.py"
+COMPARE = "09_compare_maps.py"
 
 CACHE = "*/.cache*"
 LOCKS = "*.lock"
@@ -81,7 +83,11 @@ def _check(wrong, command, message, may_appear=(), process=False):
 
 ROWS = [
     # ---- 00
-    _get("unknown data set", "--dataset EuroSAT", "--dataset expects sample, EuroSAT_RGB or"),
+    _get(
+        "unknown data set",
+        "--dataset EuroSAT",
+        "--dataset expects sample, EuroSAT_RGB, EuroSAT_MS or",
+    ),
     _get("misspelt flag", "--datset sample", "unknown flag --datset: did you mean --dataset?"),
     _get("value without a flag", "sample", "unexpected 'sample': every value follows its flag"),
     _get("no patches", "--sample-patches-per-class 0", "must be at least 1", ("data*",)),
@@ -133,7 +139,6 @@ ROWS = [
     _split("unknown kind of split", "--split east", "expects random or geographic, got 'east'"),
     _split("flag without a value", "--seed", "--seed needs a value: a whole number"),
     _split("flag with one dash", "--seed 1 -split random", "flags have two dashes"),
-    _split("lists and a random split", "--path-to-split-lists lists/no_val", "needs SPLIT ="),
     _split(
         "lists that are not there",
         "--split geographic --path-to-split-lists nowhere",
@@ -335,7 +340,9 @@ ROWS = [
         "--method dense --stride 4 --path-to-model models/dense.keras",
         "it works at strides of 8, 16, 32 px, not 4",
     ),
-    _map("unknown engine", "--engine onnx", "--engine expects keras or openvino, got 'onnx'"),
+    _map(
+        "unknown engine", "--engine torch", "--engine expects keras, openvino or onnx, got 'torch'"
+    ),
     _map("unknown precision", "--precision half", "--precision expects auto, float32 or bfloat16"),
     _map("same output twice", "--path-to-prob-image out/label.tif", "cannot both be written"),
     _map("picture for a map", "--path-to-label-image out/a.png", "must end in .tif, not 'a.png'"),
@@ -519,4 +526,19 @@ ROWS = [
     ),
     _check("damaged labels", "--reference maps/labels.json", "the saved labels are damaged"),
     _check("web address as reference", "--reference maps/web.vrt", "is no valid VRT"),
+    Row(
+        BASELINE, "missing split", "--path-to-split-datasets nowhere", "there is no folder nowhere"
+    ),
+    Row(
+        BASELINE,
+        "no validation part",
+        "--path-to-split-datasets split_no_validation --path-to-run run",
+        "no_validation/validation",
+    ),
+    Row(
+        COMPARE,
+        "no such map",
+        "--path-to-before no_label.tif --path-to-after maps/map_label.tif",
+        "PATH_TO_BEFORE: no_label.tif does not exist",
+    ),
 ]

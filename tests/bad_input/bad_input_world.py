@@ -11,7 +11,7 @@ from make_products import IDS, make_band_folder, make_safe, write_image
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
-from landuse.outputs import geotiffs
+from landuse.outputs import geotiffs, land_use_map
 from landuse.patches import class_folders, split_folders, splits
 from landuse.rasters import vectors, writing
 
@@ -228,9 +228,9 @@ def write_maps(folder):
     labels = np.repeat(np.array([0, 1], np.uint8), 55).reshape(10, 11)
     maps.mkdir()
     for name, values in (("map", labels), ("empty", np.full_like(labels, 255))):
-        geotiffs.write_label_map(
-            maps / f"{name}_label.tif", values, cells, "EPSG:32632", CLASSES, {"stride": 8}
-        )
+        facts = {"stride": 8}
+        made = land_use_map.LandUseMap(values, cells, "EPSG:32632", CLASSES, facts=facts)
+        geotiffs.write_label_map(maps / f"{name}_label.tif", made)
     far = (*cells[:3], 1000000.0, *cells[4:])
     writing.write_geotiff(maps / "nameless.tif", labels, cells, "EPSG:32632")
     writing.write_geotiff(maps / "far_classes.tif", labels, far, "EPSG:32632")
