@@ -43,7 +43,7 @@ def main() -> None:
     with runs.start(PATH_TO_RUN, name, settings, seed=SEED, precision="float32") as run:
         if run.is_finished():
             return
-        bands = BANDS or split_folders.bands_of(PATH_TO_SPLIT_DATASETS)
+        bands = BANDS or split_folders.bands_of_part(PATH_TO_SPLIT_DATASETS, "train")
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, bands, 1, SKIP_BAD_PATCHES)
         run.describe(data, name)
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from landuse import files, sensors
-from landuse.patches import class_folders, image_files, part_names, patch_cache, splits
+from landuse import files
+from landuse.patches import class_folders, part_names, patch_cache, splits
 from landuse.sample import sample_marker
 
 _MARKER = "split.json"
@@ -328,23 +328,6 @@ def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
     """Tell whether script 01 made a split from the built-in sample; False where it did not say."""
     marker = _read_marker(Path(path_to_split))
     return marker is not None and marker.get("built_in_sample") is True
-
-
-def bands_of(path_to_split: str | os.PathLike[str]) -> str:
-    """Name the combination of bands that the images of a split have, by its first image.
-
-    Raises
-    ------
-    ValueError
-        If their number says nothing of the bands.
-    """
-    images = class_folders.find_images(Path(path_to_split) / "train")
-    first = next(iter(images.values()))[0]
-    count = image_files.read_patch(first).shape[-1]
-    for name in ("ALL", "L2A", "RGB"):
-        if len(sensors.BAND_COMBINATIONS[name]) == count:
-            return name
-    raise ValueError(f"{first}: has {count} bands, but which? Name them in BANDS")
 
 
 def load_part(
