@@ -3,9 +3,11 @@
 Nothing is trained. Right are the classes of the folders, which must be classes of the model. One
 that was trained on mosaics at the end is measured in mosaics, as in its own report.
 
-Reads    PATH_TO_MODEL: a model.keras that a training script wrote; it knows its bands and classes
+Reads    PATH_TO_MODEL: a model.keras that a training script wrote, or eurosat_rgb, the one that
+         comes with these scripts; it knows its bands and classes
          PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
-Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ or so):
+Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ or so, and for
+         eurosat_rgb in runs/eurosat_rgb/):
          report.md and report.json: accuracy, balanced accuracy, F1, kappa, precision and recall
          of each class with 95 % intervals, and the calibration error;
          confusion_matrix.png, reliability.png, worst_confusions.png
@@ -21,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import command_line, files
-from landuse.networks import model_files
+from landuse.networks import model_files, shipped
 from landuse.patches import class_folders, part_names, patch_cache, split_folders
 
 if TYPE_CHECKING:
     pass
 
 # Paths
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
+PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
 PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
 PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
 MODEL_PAGE = True  # also write model.html beside the model: a page on it, for other people
@@ -48,9 +50,10 @@ def main() -> None:
     """Classify the images, compare with their folders, write the report."""
     if BATCH_SIZE < 1:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
-    record = model_files.read_record(PATH_TO_MODEL)
+    path_to_model = shipped.find_model(PATH_TO_MODEL)
+    record = model_files.read_record(path_to_model)
     images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
-    check_classes(images, record["class_names"])
+    check_classes(images, record["class_names"], path_to_model)
 
     from landuse.evaluation import model_pages, prediction_sets, predictions, reports
 
@@ -60,9 +63,14 @@ def main() -> None:
             "CALIBRATE needs images that the model did not learn from, as those of the validation "
             f"part; {PATH_TO_IMAGES} are training images"
         )
-    beside = Path(PATH_TO_MODEL).parent / f"evaluation_{part}"
-    folder = reports.make_folder(PATH_TO_REPORT or beside)
-    page = Path(PATH_TO_MODEL).with_name("model.html")
+    if CALIBRATE and shipped.is_shipped(path_to_model):
+        raise ValueError(
+            f"CALIBRATE writes into the model, and {path_to_model} comes with these scripts: copy "
+            "it and name the copy (PATH_TO_MODEL)"
+        )
+    beside = shipped.folder_beside(path_to_model)
+    folder = reports.make_folder(PATH_TO_REPORT or beside / f"evaluation_{part}")
+    page = beside / "model.html"
     if MODEL_PAGE:
         files.check_can_write(page)
     with files.lock(folder, "writing the report"):
@@ -73,9 +81,9 @@ def main() -> None:
             skip_bad=SKIP_BAD_PATCHES,
             order=split_folders.order_of(Path(PATH_TO_IMAGES).parent),
         )
-        check_units(patches, record)
+        check_units(patches, record, path_to_model)
 
-        model, _ = model_files.load(PATH_TO_MODEL)
+        model, _ = model_files.load(path_to_model)
         mosaic = predictions.mosaic_of(record)
         probabilities = predictions.predict(model, patches, BATCH_SIZE, mosaic, record["units"])
         labels = np.array([record["class_names"].index(path.parent.name) for path in paths])
@@ -91,16 +99,16 @@ def main() -> None:
             part=part,
             patches=patches,
             band_names=record["band_names"],
-            title=f"{record['network']} ({PATH_TO_MODEL}) on {PATH_TO_IMAGES}"
+            title=f"{record['network']} ({path_to_model}) on {PATH_TO_IMAGES}"
             + among_others(mosaic),
             note=reports.note_of(part, record["network"]),
-            yardstick=measure_yardstick(patches, labels, record["class_names"]),
+            yardstick=measure_yardstick(patches, labels, record["class_names"], path_to_model),
             seed=SEED,
             conformal=conformal,
         )
         if CALIBRATE:
             # so that maps can have prediction sets, and step 6 their size as a band
-            model_files.save(model, {**record, "conformal": conformal}, PATH_TO_MODEL)
+            model_files.save(model, {**record, "conformal": conformal}, path_to_model)
         if MODEL_PAGE:
             where = "/".join(Path(PATH_TO_IMAGES).parts[-2:])  # not where it lies on this machine
             model_pages.write_model_page(page, record, report, patches, labels, where)
@@ -110,31 +118,33 @@ def main() -> None:
     print(f"report: {folder / 'report.md'}")
 
 
-def check_classes(images: Mapping[str, Sequence[Path]], class_names: Sequence[str]) -> None:
+def check_classes(
+    images: Mapping[str, Sequence[Path]], class_names: Sequence[str], path_to_model: Path
+) -> None:
     """Raise a ValueError when there are images of classes that the model does not know."""
     unknown = [name for name in images if name not in class_names]
     if unknown:
         raise ValueError(
-            f"{PATH_TO_IMAGES} has folders that are no classes of {PATH_TO_MODEL}: "
+            f"{PATH_TO_IMAGES} has folders that are no classes of {path_to_model}: "
             f"{', '.join(unknown)}; the model knows {', '.join(class_names)}"
         )
 
 
-def check_units(patches: np.ndarray, record: Mapping[str, Any]) -> None:
+def check_units(patches: np.ndarray, record: Mapping[str, Any], path_to_model: Path) -> None:
     """Raise a ValueError when the model needs DN and the patches have 8 bits."""
     if record["units"] == "DN" and patches.dtype == np.uint8:
         raise ValueError(
-            f"{PATH_TO_IMAGES} holds images of 8 bits, but {PATH_TO_MODEL} was trained on DN "
+            f"{PATH_TO_IMAGES} holds images of 8 bits, but {path_to_model} was trained on DN "
             f"(uint16) of {len(record['band_names'])} bands; give it multispectral patches"
         )
 
 
 def measure_yardstick(
-    patches: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+    patches: np.ndarray, labels: np.ndarray, class_names: Sequence[str], path_to_model: Path
 ) -> dict[str, float | None] | None:
     """Measure the linear classifier that training left beside the model, if it did."""
-    path = Path(PATH_TO_MODEL).parent / "yardstick.keras"
-    if Path(PATH_TO_MODEL).name == path.name or not path.is_file():
+    path = path_to_model.with_name("yardstick.keras")
+    if path_to_model == path or not path.is_file():
         return None
     from landuse.training import yardsticks
 

@@ -30,7 +30,7 @@ from landuse import command_line, files
 # Paths
 PATH_TO_BEFORE = "data/sample/scene.tif"  # label map of the first date, or its scene
 PATH_TO_AFTER = "data/sample/scene_later.tif"  # likewise of the second
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # for scenes only
+PATH_TO_MODEL: str | None = None  # for scenes: model.keras, or eurosat_rgb; None: newest of runs/
 PATH_TO_CHANGE = "maps/{before}_to_{after}_change.tif"  # {before}, {after}: names of the scenes
 PATH_TO_SCENE_BEFORE: str | None = None  # scene of a label map; None: as its settings say
 PATH_TO_SCENE_AFTER: str | None = None  # likewise

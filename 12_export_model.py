@@ -4,11 +4,12 @@ The file takes raw pixel values, as the model does: normalisation is inside. In 
 metadata it says its classes, bands, units, patch size and licence. It is run at once in its own
 runtime, on patches, and compared with Keras; when it says something else, nothing is written.
 
-Reads    PATH_TO_MODEL: a model.keras that a training script wrote
+Reads    PATH_TO_MODEL: a model.keras that a training script wrote, or eurosat_rgb, the one that
+         comes with these scripts
          PATH_TO_PATCHES: a folder with a folder of patches for each class; half of them calibrate
          int8, on the other half the export is compared (by default the validation part of the
          split that the model was trained on)
-Writes   PATH_TO_EXPORT (by default beside the model), by FORMAT:
+Writes   PATH_TO_EXPORT (by default beside the model, or in runs/eurosat_rgb/), by FORMAT:
          onnx         .onnx       onnxruntime, and all that reads ONNX
          litert       .tflite     telephones and small boards
          openvino     .xml, .bin  processors and graphics of Intel
@@ -20,14 +21,13 @@ Writes   PATH_TO_EXPORT (by default beside the model), by FORMAT:
 Run      python 12_export_model.py --path-to-model runs/my_run/model.keras --format onnx
 """
 
-from pathlib import Path
 from typing import Literal
 
 from landuse import command_line, files
-from landuse.networks import model_files
+from landuse.networks import model_files, shipped
 
 # Paths
-PATH_TO_MODEL = "runs/05_train_ms_from_scratch_DenseNet201/model.keras"  # made by a training script
+PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
 PATH_TO_PATCHES: str | None = None  # folder of class folders; None: validation part of its split
 PATH_TO_EXPORT: str | None = None  # None: beside the model, named after it
 
@@ -52,11 +52,12 @@ def main() -> None:
 
     # Can it be made here?
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
-    record = model_files.read_record(PATH_TO_MODEL)
+    path_to_model = shipped.find_model(PATH_TO_MODEL)
+    record = model_files.read_record(path_to_model)
     dense_stride = exports.dense_stride_for(file_format, record, DENSE_STRIDE)
     bands = len(record["band_names"])
     shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)
-    path = exports.path_of(PATH_TO_EXPORT, PATH_TO_MODEL, file_format, PRECISION, DENSE_STRIDE)
+    path = exports.path_of(PATH_TO_EXPORT, path_to_model, file_format, PRECISION, DENSE_STRIDE)
     exports.check_path(path, file_format)
     if FORMAT == "browser":
         web_runtime.check(PATH_TO_WEB_RUNTIME)
@@ -70,10 +71,10 @@ def main() -> None:
 
     # The network, and what its file will say about it
     exports.check_backend(FORMAT)
-    model, _ = model_files.load(PATH_TO_MODEL)
+    model, _ = model_files.load(path_to_model)
     says = facts.facts_of(
         record,
-        sha256=files.sha256(PATH_TO_MODEL),
+        sha256=files.sha256(path_to_model),
         precision=PRECISION,
         dense_stride=dense_stride,
         licence=LICENCE,
@@ -83,13 +84,13 @@ def main() -> None:
     )
 
     # Write it, run it, compare it
-    print(f"{PATH_TO_MODEL} to {FORMAT}, {PRECISION}", flush=True)
+    print(f"{path_to_model} to {FORMAT}, {PRECISION}", flush=True)
     comparison = exports.make(
         export,
         file_format,
         path,
         images,
-        Path(PATH_TO_MODEL),
+        path_to_model,
         LARGEST_DIFFERENCE,
         MOST_OTHER_LABELS,
     )

@@ -161,3 +161,25 @@ def test_thresholds_of_prediction_sets_go_into_the_model(models, run, tmp_path):
     answer = run(model, make_images(tmp_path / "train", "MS"), "--calibrate")
     assert answer.returncode == 2
     assert "CALIBRATE needs images that the model did not learn from" in answer.stderr
+
+
+def test_the_model_that_comes_along_is_measured_but_never_written_to(repository, tmp_path):
+    """Without a model, its report goes into runs/; thresholds would change the file itself."""
+    images = make_images(tmp_path / "set" / "validation", "RGB")
+    for name, new in (("Dark", "Forest"), ("Light", "River"), ("Grey", "Pasture")):
+        if (images / name).exists():
+            (images / name).rename(images / new)
+    script = [sys.executable, repository / "07_evaluate_model.py", "--path-to-images", images]
+
+    def run_it(*words):
+        return subprocess.run(
+            list(map(str, [*script, *words])), capture_output=True, text=True, cwd=tmp_path
+        )
+
+    assert "comes with these scripts: copy it" in error_of(run_it("--calibrate"))
+    done = run_it()
+    assert done.returncode == 0, done.stderr
+    assert "no model was named and none is in runs/: taking eurosat_rgb" in done.stdout
+    beside = tmp_path / "runs" / "eurosat_rgb"
+    assert (beside / "evaluation_validation" / "report.md").is_file()
+    assert (beside / "model.html").is_file()

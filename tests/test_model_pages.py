@@ -17,7 +17,7 @@ RECORD = {
     "weights": None,
     "dense": False,
     "processing_level": "L1C",
-    "settings": {"PATH_TO_SPLIT": "data/sample/split_RGB", "EPOCHS": 3},
+    "settings": {"PATH_TO_SPLIT_DATASETS": "data/sample/split_RGB", "EPOCHS": 3},
     "versions": {"keras": "3.15"},
     "results": {},
 }
@@ -72,7 +72,7 @@ def test_page_loads_nothing_and_takes_names_as_text(write):
 def test_card_leaves_out_what_is_not_known():
     told = model_pages.card({**RECORD, "versions": {}, "processing_level": None})
     assert told["Began with"] == "weights at random"
-    assert told["Settings"] == "PATH_TO_SPLIT = 'data/sample/split_RGB', EPOCHS = 3"
+    assert told["Settings"] == "PATH_TO_SPLIT_DATASETS = 'data/sample/split_RGB', EPOCHS = 3"
     assert "Made with" not in told
     assert "Product level" not in told
 

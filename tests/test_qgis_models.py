@@ -7,6 +7,7 @@ The plugin needs QGIS. What it does with a file is done again here in numpy, aft
 
 import importlib
 import json
+from pathlib import Path
 
 import export_models
 import numpy as np
@@ -169,7 +170,7 @@ def test_what_the_plugin_cannot_have_is_refused(place, monkeypatch, constants, m
 
 def test_its_file_has_another_name_than_the_general_one():
     names = {
-        name: exports.path_of(None, "run/model.keras", file_format, "float32", None).name
+        name: exports.path_of(None, Path("run/model.keras"), file_format, "float32", None).name
         for name, file_format in formats.FORMATS.items()
     }
     assert names["onnx"] == "model.onnx"

@@ -48,6 +48,11 @@ def test_a_name_finds_the_shipped_one_and_a_path_is_left_alone(folder, monkeypat
     assert str(shipped.find_model("some/where.keras")) == "some/where.keras"
 
 
+def test_what_is_made_from_a_shipped_one_does_not_go_beside_it(folder):
+    assert shipped.folder_beside(folder / "models" / "one.keras", "runs").as_posix() == "runs/one"
+    assert shipped.folder_beside("runs/my/model.keras").as_posix() == "runs/my"
+
+
 def test_a_damaged_or_missing_one_is_said(folder):
     with pytest.raises(ValueError, match=r"one\.keras is not the model 'one' .*git checkout"):
         shipped.find_model("one")

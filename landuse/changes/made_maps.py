@@ -8,7 +8,7 @@ from typing import Any
 from landuse import files
 from landuse.changes import dated_maps
 from landuse.mapping import checks, classification, map_files, plans
-from landuse.networks import model_files
+from landuse.networks import model_files, shipped
 from landuse.rasters import geotransforms, reference_systems
 from landuse.scenes import opening
 
@@ -19,7 +19,7 @@ FIXED: dict[str, Any] = {"BOUNDS": None, "MIN_PROBABILITY": 0.0, "GRANULE": None
 def maps_of_scenes(
     scenes: Sequence[Path],
     *,
-    path_to_model: str,
+    path_to_model: str | None,
     path_to_label_image: str,
     stride: int,
     band_names: Sequence[str] | None,
@@ -53,6 +53,7 @@ def maps_of_scenes(
     checks.check_map(stride, 0.0, "uint8")
     checks.check_computing(method, engine, precision, batch_size, None)
     checks.check_templates(path_to_label_image, None, images)
+    path_to_model = str(shipped.find_model(path_to_model))
     record = model_files.read_record(path_to_model)
     settings = {
         "PATH_TO_IMAGE": [str(image) for image in images],

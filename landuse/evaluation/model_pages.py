@@ -107,7 +107,7 @@ def card(record: Mapping[str, Any]) -> dict[str, str]:
         "Began with": record.get("weights") or "weights at random",
         "Product level": record.get("processing_level") or "",
         "For dense maps": "yes" if record.get("dense") is True else "no, window by window",
-        "Trained on": str(settings.get("PATH_TO_SPLIT", "")),
+        "Trained on": str(settings.get("PATH_TO_SPLIT_DATASETS", "")),
         "Settings": ", ".join(f"{name} = {value!r}" for name, value in settings.items()),
         "Made with": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
 from landuse.exporting import comparisons, file_formats, formats, whole_folders
+from landuse.networks import shipped
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +120,7 @@ def shape_of(
 
 def path_of(
     path: str | None,
-    model: str,
+    model: Path,
     file_format: file_formats.FileFormat,
     precision: str,
     dense_stride: int | None,
@@ -130,8 +131,8 @@ def path_of(
         numbers = "" if precision == "float32" else f"_{precision}"
         shared = [each for each in formats.FORMATS.values() if each.ending == file_format.ending]
         kind = "" if file_format.ending and file_format is shared[0] else f"_{file_format.name}"
-        name = f"{Path(model).stem}{dense}{numbers}{kind}{file_format.ending}"
-        return Path(model).with_name(name)
+        name = f"{model.stem}{dense}{numbers}{kind}{file_format.ending}"
+        return shipped.folder_beside(model) / name
     if file_format.ending and Path(path).suffix != file_format.ending:
         raise ValueError(
             f"PATH_TO_EXPORT must end in {file_format.ending} for FORMAT = "

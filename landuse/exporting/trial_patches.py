@@ -48,7 +48,7 @@ def find(folder: str | None, record: Mapping[str, Any], most: int) -> list[Path]
 
 
 def _folder_of(record: Mapping[str, Any]) -> str:
-    split = (record.get("settings") or {}).get("PATH_TO_SPLIT")
+    split = (record.get("settings") or {}).get("PATH_TO_SPLIT_DATASETS")
     folder = Path(str(split)) / "validation"
     if split and folder.is_dir():
         return str(folder)

@@ -69,6 +69,25 @@ def find_model(path: str | None, runs: str | Path = RUNS) -> Path:
     return found
 
 
+def folder_beside(path: str | Path, runs: str | Path = RUNS) -> Path:
+    """Give the folder where what is made from a model goes: beside it, never beside a shipped one.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the model.
+    runs : str or Path
+        Folder of run folders; a shipped model gets one there that is named after it.
+    """
+    path = Path(path)
+    return Path(runs) / path.stem if is_shipped(path) else path.parent
+
+
+def is_shipped(path: str | Path) -> bool:
+    """Tell whether a file is one of the models that come with the repository."""
+    return Path(path).resolve().parent == FOLDER.resolve()
+
+
 def _checked(name: str) -> Path:
     model = SHIPPED[name]
     path = FOLDER / model.file
