@@ -8,7 +8,9 @@ Reads a folder with a folder for each class (data/sample/EuroSAT_MS/<Class>/*.ti
 
 SPLIT = "random" takes the same share of each class. Neighbouring patches then lie in different
 parts, and the accuracy that is measured flatters. SPLIT = "geographic" cuts from west to east, by
-the longitude of georeferenced patches or by published lists of names.
+the longitude of georeferenced patches or by published lists of names. SPLIT = "places" keeps
+neighbours together, by blocks of the ground or by an attribute of the polygons that script
+00_cut_patches cut from. How far the parts are apart is said.
 
 The same settings again do nothing. A split with other settings is replaced only with
 DELETE_OLD_PATH_TO_SPLIT_DATASETS, and only if this script made it.
@@ -23,9 +25,10 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from tqdm import tqdm
 
-from landuse import band_names, command_line
+from landuse import band_names, choices, command_line
 from landuse.patches import class_folders, split_folders, splits
 
 # What to split, and where to put it
@@ -36,7 +39,9 @@ PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # folder to make; it must not l
 FRACTION_VALIDATION = 0.3  # share of the images, above 0 and below 1
 FRACTION_TEST = 0.0  # share of the images; 0: no test part
 SEED = 42  # for the random split; the same seed gives the same split on every machine
-SPLIT: Literal["random", "geographic"] = "random"  # geographic: from west to east
+SPLIT: Literal["random", "geographic", "places"] = "random"  # geographic: from west to east
+BLOCK_SIZE = 2000.0  # m; patches of one block are in one part (places)
+PLACE_ATTRIBUTE: str | None = None  # column of patches.csv that tells places, in place of blocks
 PATH_TO_SPLIT_LISTS: str | None = None  # folder with lists of names ending in train.txt, val.txt
 # and test.txt, or .csv with a column of names; they decide in place of the fractions and of SPLIT
 
@@ -57,14 +62,16 @@ def main() -> None:
         PATH_TO_SPLIT_DATASETS, split, settings(), DELETE_OLD_PATH_TO_SPLIT_DATASETS
     )
     print_counts(split)
+    say_how_far_apart(split)
     state = "split" if made else "split, unchanged since it was made"
     print(f"{state}: {PATH_TO_SPLIT_DATASETS}")
 
 
 def check_settings() -> None:
     """Raise ValueError for settings that contradict each other."""
-    if SPLIT not in ("random", "geographic"):
-        raise ValueError(f"SPLIT = {SPLIT!r}: expected 'random' or 'geographic'")
+    choices.check_choice("SPLIT", SPLIT, ("random", "geographic", "places"))
+    if not BLOCK_SIZE > 0:
+        raise ValueError(f"BLOCK_SIZE must be above 0, not {BLOCK_SIZE}")
     if PATH_TO_SPLIT_LISTS is None:
         splits.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
     if BAND_NAMES is not None:
@@ -83,6 +90,9 @@ def settings() -> dict[str, Any]:
     if PATH_TO_SPLIT_LISTS is not None:
         return {**chosen, "PATH_TO_SPLIT_LISTS": relative(PATH_TO_SPLIT_LISTS)}
     chosen |= {"FRACTION_VALIDATION": FRACTION_VALIDATION, "FRACTION_TEST": FRACTION_TEST}
+    if SPLIT == "places":
+        by_blocks = PLACE_ATTRIBUTE is None
+        chosen |= {"BLOCK_SIZE": BLOCK_SIZE} if by_blocks else {"PLACE_ATTRIBUTE": PLACE_ATTRIBUTE}
     return chosen if SPLIT == "geographic" else {**chosen, "SEED": SEED}
 
 
@@ -92,6 +102,8 @@ def split_images(images: dict[str, list[Path]]) -> splits.Split:
         return split_by_lists(images, PATH_TO_SPLIT_LISTS)
     if SPLIT == "random":
         return splits.split_random(images, FRACTION_VALIDATION, FRACTION_TEST, SEED)
+    if SPLIT == "places":
+        return split_by_places(images)
     return splits.split_by_longitude(
         images, read_longitudes(images), FRACTION_VALIDATION, FRACTION_TEST
     )
@@ -111,6 +123,49 @@ def split_by_lists(images: dict[str, list[Path]], folder: str) -> splits.Split:
     if unlisted:
         print(f"{len(unlisted)} images are in no list and are left out, such as {unlisted[0]}")
     return split
+
+
+def split_by_places(images: dict[str, list[Path]]) -> splits.Split:
+    """Split the images so that blocks, or polygons of one attribute, stay together."""
+    from landuse.patches import patch_places
+
+    paths = [path for members in images.values() for path in members]
+    places = patch_places.find_places(paths)
+    if PLACE_ATTRIBUTE is None:
+        names = patch_places.blocks_of(places.degrees, BLOCK_SIZE)
+    else:
+        names = patch_places.places_by_attribute(places, paths, PLACE_ATTRIBUTE)
+    together = patch_places.hang_together(names, patch_places.overlapping(places))
+    print(f"{len(paths):,} patches in {len(set(together)):,} places that are not parted")
+    place_of = dict(zip(paths, together, strict=True))
+    return splits.split_by_places(images, place_of, FRACTION_VALIDATION, FRACTION_TEST, SEED)
+
+
+def say_how_far_apart(split: splits.Split) -> None:
+    """Print how far the patches of the other parts are from those to train on."""
+    from landuse.patches import patch_places
+
+    if SPLIT != "places" and not (Path(PATH_TO_ALL_IMAGES) / patch_places.TABLE_FILE).is_file():
+        return
+    part_of = {
+        path: part
+        for part, classes in split.items()
+        for members in classes.values()
+        for path in members
+    }
+    places = patch_places.find_places(list(part_of))
+    parts = np.array(list(part_of.values()))
+    for part in [name for name in split if name != "train"]:
+        apart = patch_places.how_far_apart(places, parts == "train", parts == part)
+        print(
+            f"{part}: the nearest training patch is {apart.median / 1000:.1f} km away (median), "
+            f"{apart.nearest / 1000:.2f} km at least, from middle to middle"
+        )
+        if apart.overlaps:
+            print(
+                f"warning: {apart.overlaps} of {apart.patches} {part} patches overlap a training "
+                "patch, so that the accuracy flatters: take SPLIT = 'places'"
+            )
 
 
 def read_longitudes(images: dict[str, list[Path]]) -> dict[Path, float]:

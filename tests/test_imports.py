@@ -32,6 +32,7 @@ LAYERS = (
     "exporting",
     "changes",
     "checking",
+    "cutting",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")
 PACKAGE = REPOSITORY / "landuse"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from landuse.patches import patch_places, splits
+
 SCRIPT = "01_split_data_to_train_and_validation.py"
 
 
@@ -188,3 +190,121 @@ def test_killed_runs_end_like_an_uninterrupted_one(repository, tmp_path, kills):
     assert result.returncode == 0, result.stderr
     assert snapshot(tmp_path / "work") == expected
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["split"]
+
+
+# ---- places
+
+
+def write_places(folder, places, **columns):
+    """Write a table that says where patches lie: "Class/name" to (longitude, latitude)."""
+    rows = [
+        {
+            "file": name,
+            "longitude": longitude,
+            "latitude": latitude,
+            **{column: values[name] for column, values in columns.items()},
+        }
+        for name, (longitude, latitude) in places.items()
+    ]
+    patch_places.write_table(folder / patch_places.TABLE_FILE, rows)
+
+
+@pytest.fixture
+def villages(source):
+    """Ten villages 0.1 degrees (about 8 km) apart, with one patch of forest and river in each."""
+    places, village = {}, {}
+    for number in range(10):
+        for name, shift in (("Forest", 0.0), ("River", 0.001)):
+            file = f"{name}/{name}_{number}.jpg"
+            places[file] = (10 + 0.1 * number + shift, 43.7)
+            village[file] = f"village {number // 2}"
+    write_places(source, places, village=village)
+    return source
+
+
+def parts_of(target):
+    return {
+        part: set((target / f"{part}.txt").read_text().split()) for part in ("train", "validation")
+    }
+
+
+def test_places_are_not_parted(repository, villages, tmp_path):
+    target = tmp_path / "split"
+    result = run(repository, "--split", "places", source=villages, target=target)
+    assert result.returncode == 0, result.stderr
+    assert "20 patches in 10 places" in result.stdout
+    assert "7.96 km at least" in result.stdout  # 0.099 degrees at 43.7 north
+    parts = parts_of(target)
+    numbers = {part: {name.rpartition("_")[2] for name in names} for part, names in parts.items()}
+    assert len(numbers["validation"]) == 3 and not numbers["train"] & numbers["validation"]
+    again = run(repository, "--split", "places", source=villages, target=target)
+    assert "unchanged" in again.stdout
+
+
+def test_an_attribute_of_the_polygons_tells_places(repository, villages, tmp_path):
+    target = tmp_path / "split"
+    words = ("--split", "places", "--place-attribute", "village")
+    result = run(repository, *words, source=villages, target=target)
+    assert "20 patches in 5 places" in result.stdout, result.stderr
+    pairs = {int(name.rpartition("_")[2][:-4]) // 2 for name in parts_of(target)["validation"]}
+    assert len(pairs) in (1, 2) and len(parts_of(target)["validation"]) == 4 * len(pairs)
+    other = (
+        "--split",
+        "places",
+        "--place-attribute",
+        "town",
+        "--delete-old-path-to-split-datasets",
+    )
+    refused(
+        run(repository, *other, source=villages, target=target), "'town' is no column", "village"
+    )
+
+
+def test_a_random_split_of_overlapping_patches_is_warned_of(repository, source, tmp_path):
+    names = [f"{name}/{name}_{number}.jpg" for name in ("Forest", "River") for number in range(10)]
+    write_places(source, {name: (10 + 0.001 * k, 43.7) for k, name in enumerate(names)})
+    result = run(repository, source=source, target=tmp_path / "split")
+    assert result.returncode == 0, result.stderr
+    assert "6 of 6 validation patches overlap a training patch" in result.stdout
+    words = ("--split", "places", "--delete-old-path-to-split-datasets")
+    result = run(repository, *words, source=source, target=tmp_path / "split")
+    refused(result, "all patches lie in one place", "LEAST_DISTANCE")
+
+
+def test_blocks_are_as_large_as_asked_for_and_overlaps_join_them():
+    degree = np.pi / 180 * patch_places.EARTH_RADIUS
+    north = 43.7 + np.arange(0, 4000, 500) / degree  # 4 km in steps of 500 m
+    degrees = np.column_stack([np.full(8, 10.0), north])
+    blocks = patch_places.blocks_of(degrees, 1000.0)
+    assert len(set(blocks)) in (4, 5) and max(map(blocks.count, blocks)) == 2
+    sides = np.full(8, 640.0)
+    pairs = patch_places.overlapping(patch_places.Places(degrees, sides, []))
+    assert sorted(map(tuple, np.sort(pairs, axis=1).tolist())) == [(k, k + 1) for k in range(7)]
+    assert len(set(patch_places.hang_together(blocks, pairs))) == 1
+    assert patch_places.hang_together(["b", "a", "c"], np.array([[0, 2]])) == ["b", "a", "b"]
+    touching = np.array([[10, 43.7], [10, 43.7 + 640 / degree]])
+    assert len(patch_places.overlapping(patch_places.Places(touching, sides[:2], []))) == 0
+
+
+def test_distances_are_those_between_middles():
+    degree = np.pi / 180 * patch_places.EARTH_RADIUS
+    degrees = np.array([[10, 0], [10, 1000 / degree], [10 + 3000 / degree, 0]])
+    places = patch_places.Places(degrees, np.full(3, 640.0), [])
+    is_train = np.array([True, False, False])
+    apart = patch_places.how_far_apart(places, is_train, ~is_train)
+    assert apart.nearest == pytest.approx(1000, abs=0.01)
+    assert apart.median == pytest.approx(2000, abs=0.01)
+    assert (apart.overlaps, apart.patches) == (0, 2)
+
+
+def test_a_class_of_one_place_is_trained_on_and_others_meet_their_shares(tmp_path):
+    images = {
+        "Rare": [tmp_path / "Rare" / f"{n}" for n in range(4)],
+        "Common": [tmp_path / "Common" / f"{n}" for n in range(20)],
+    }
+    place_of = dict.fromkeys(images["Rare"], "a")
+    place_of |= {image: str(n // 2) for n, image in enumerate(images["Common"])}
+    split = splits.split_by_places(images, place_of, 0.3, 0.2)
+    assert [len(split[part]["Common"]) for part in split] == [10, 6, 4]
+    assert len(split["train"]["Rare"]) == 4
+    assert split == splits.split_by_places(images, dict(reversed(place_of.items())), 0.3, 0.2)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landuse import files
-from landuse.patches import class_folders, part_names, patch_cache, splits
+from landuse.patches import class_folders, cut_marker, part_names, patch_cache, splits
 from landuse.sample import sample_marker
 
 _MARKER = "split.json"
@@ -124,6 +124,12 @@ def _sources(split: splits.Split) -> set[Path]:
     return {image.parent.parent for images in members for image in images}
 
 
+def _is_of_sample(source: Path) -> bool:
+    """Tell whether a data set is a part of the sample, or was cut from its scene."""
+    cut = cut_marker.read(source) or {}
+    return sample_marker.is_of_sample(source) or cut.get("built_in_sample") is True
+
+
 def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(os.path.realpath(source), target)
@@ -137,9 +143,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _fill_folder(folder: Path, split: splits.Split, settings: Mapping[str, Any]) -> None:
     marker = {"made_by": _MADE_BY, "format": 1, "settings": dict(settings)}
     marker["files"] = _digest_of_names(split)
-    marker["built_in_sample"] = all(
-        sample_marker.is_of_sample(source) for source in _sources(split)
-    )
+    marker["built_in_sample"] = all(_is_of_sample(source) for source in _sources(split))
     # First, and in one go, so that a folder left by a killed run can be told to be ours.
     (folder / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
     total = sum(len(images) for classes in split.values() for images in classes.values())

@@ -1,4 +1,4 @@
-"""Which image is in which part of a split: at random, by longitude, or by lists of names."""
+"""Which image is in which part of a split: at random, by place, or by lists of names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from landuse.patches import part_names
 
@@ -50,8 +52,8 @@ def _cuts(count: int, fraction_validation: float, fraction_test: float) -> tuple
     return min(test, most), validation
 
 
-def _rank(image: Path, seed: int) -> str:
-    return hashlib.sha256(f"{seed}/{image.stem}".encode()).hexdigest()
+def _digest(name: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
 
 
 def split_random(
@@ -81,7 +83,7 @@ def split_random(
     check_fractions(fraction_validation, fraction_test)
     split: Split = {part: {} for part in PARTS}
     for name, members in images.items():
-        ranked = sorted(members, key=lambda image: (_rank(image, seed), image.name))
+        ranked = sorted(members, key=lambda image: (_digest(image.stem, seed), image.name))
         test, validation = _cuts(len(ranked), fraction_validation, fraction_test)
         split["test"][name] = sorted(ranked[:test])
         split["validation"][name] = sorted(ranked[test:validation])
@@ -169,6 +171,63 @@ def split_by_longitude(
     part_of.update(dict.fromkeys(east_first[:validation], "validation"))
     part_of.update(dict.fromkeys(east_first[:test], "test"))
     return _in_parts(images, part_of)
+
+
+def split_by_places(
+    images: Mapping[str, Sequence[Path]],
+    place_of: Mapping[Path, str],
+    fraction_validation: float,
+    fraction_test: float = 0.0,
+    seed: int = 42,
+) -> Split:
+    """Split images so that those of one place are in one part.
+
+    Places are dealt out one by one, the large ones first, each to the part that then comes
+    nearest to its share of every class; so the shares are met as well as the places allow.
+
+    Parameters
+    ----------
+    images : class name -> images
+    place_of : image -> name of its place
+    fraction_validation, fraction_test : shares of each class, see `check_fractions`
+    seed : any whole number
+        The order of places of the same size.
+
+    Returns
+    -------
+    dict
+        Part -> class name -> images.
+
+    Raises
+    ------
+    ValueError
+        If a part gets no place.
+    """
+    check_fractions(fraction_validation, fraction_test)
+    counts: dict[str, np.ndarray] = {}
+    for index, members in enumerate(images.values()):
+        for image in members:
+            counts.setdefault(place_of[image], np.zeros(len(images)))[index] += 1
+    shares = {"train": 1 - fraction_validation - fraction_test, "validation": fraction_validation}
+    shares |= {"test": fraction_test} if fraction_test else {}
+    totals = np.sum(list(counts.values()), axis=0)
+    missing = np.outer(list(shares.values()), np.ones(len(images)))  # of each class, as shares
+    part_of_place: dict[str, str] = {}
+    for place in sorted(counts, key=lambda place: (-counts[place].sum(), _digest(place, seed))):
+        share = counts[place] / totals
+        chosen = int(np.argmin(np.square(missing - share).sum(1) - np.square(missing).sum(1)))
+        missing[chosen] -= share
+        part_of_place[place] = list(shares)[chosen]
+    for part in shares:
+        if part not in part_of_place.values():
+            largest = int(max(count.sum() for count in counts.values()))
+            where = f"in {len(counts)} places, of which the largest holds {largest}"
+            raise ValueError(
+                f"all patches lie {where if len(counts) > 1 else 'in one place'}, so that none is "
+                f"left for the {part} part: take smaller blocks (BLOCK_SIZE), or cut patches that "
+                "do not overlap (LEAST_DISTANCE of script 00_cut_patches)"
+            )
+    return _in_parts(images, {image: part_of_place[place] for image, place in place_of.items()})
 
 
 _LIST_SUFFIXES = (".txt", ".csv")

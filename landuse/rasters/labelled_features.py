@@ -47,6 +47,10 @@ class LabelledFeatures:
         Text of an attribute called id, "" where there is none.
     messages : tuple of str
         What was assumed or left out, for the user to read.
+    attributes : tuple of dict
+        All attributes of each feature as text, the class among them.
+    crs_assumed : bool
+        Whether the coordinates were taken for those of `crs` because nothing said their system.
     """
 
     path: str
@@ -58,6 +62,8 @@ class LabelledFeatures:
     parts: tuple[str, ...]
     identities: tuple[str, ...]
     messages: tuple[str, ...]
+    attributes: tuple[dict[str, str], ...] = ()
+    crs_assumed: bool = False
 
     def coordinates(self) -> np.ndarray:
         """Return x and y of the points, and of the polygons a place inside, shape (features, 2)."""
@@ -84,6 +90,7 @@ class _Table(NamedTuple):
     crs: str
     features: list[_Feature]
     messages: list[str]
+    crs_assumed: bool = False
 
 
 def read_labelled_features(
@@ -143,7 +150,7 @@ def _labelled(
         ) from error
     part = next((field for field in table.fields if field.lower() in PART_ATTRIBUTES), "")
     identity = next((field for field in table.fields if field.lower() in IDENTITY_ATTRIBUTES), "")
-    names, geometries, parts, identities, points = [], [], [], [], []
+    names, geometries, parts, identities, points, attributes = [], [], [], [], [], []
     left_out: Counter[str] = Counter()
     for feature in table.features:
         text = feature.attributes.get(name, "").strip()
@@ -157,6 +164,7 @@ def _labelled(
             parts.append(feature.attributes.get(part, ""))
             identities.append(feature.attributes.get(identity, ""))
             points.append(geometry.GetDimension() == 0)
+            attributes.append(feature.attributes)
     messages += [f"{count} left out: {fault}" for fault, count in left_out.items()]
     if not names:
         found = "; ".join(f"{count} {fault}" for fault, count in left_out.items()) or "it is empty"
@@ -171,6 +179,8 @@ def _labelled(
         tuple(parts),
         tuple(identities),
         tuple(messages),
+        tuple(attributes),
+        table.crs_assumed,
     )
 
 
@@ -306,7 +316,8 @@ def _read_csv(path: str | Path, crs: str, own_crs: str | None) -> _Table:
     else:
         own, message = _guess_crs(features, crs)
         messages.append(f"{path}: {message}")
-    return _Table(table.fields, table.text_fields, own, features, messages)
+    assumed = not table.degrees and own_crs is None and own == crs
+    return _Table(table.fields, table.text_fields, own, features, messages, assumed)
 
 
 def _csv_geometry(path: str | Path, line: int, place: place_tables.Place) -> Any:

@@ -19,6 +19,7 @@ MAP = "06_classify_image.py"
 EVALUATE = "07_evaluate_model.py"
 CHECK = "08_check_map.py"
 BASELINE = "03_train_baseline.py"
+CUT = "00_cut_patches.py"
 COMPARE = "09_compare_maps.py"
 
 CACHE = "*/.cache*"
@@ -49,6 +50,11 @@ def _get(wrong, command, message, may_appear=(), process=False):
 def _split(wrong, command, message, images="images", process=False):
     given = f"--path-to-all-images {images} --path-to-split-datasets new " if images else ""
     return Row(SPLIT, wrong, given + command, message, (), process)
+
+
+def _cut(wrong, command, message, labels="labels/good.csv", process=False):
+    given = f"--path-to-image scenes/scene.tif --path-to-labels {labels} --path-to-patches new "
+    return Row(CUT, wrong, given + command, message, (), process)
 
 
 def _statistics(wrong, split, message, may_appear=(), process=False):
@@ -115,6 +121,66 @@ ROWS = [
         "--dataset EuroSAT_RGB --path-to-data empty --retries 0",
         "download that file with a browser, put it at",
     ),
+    # ---- 00, own classes
+    _cut("no labels", "", "labels/none.gpkg does not exist", "labels/none.gpkg", process=True),
+    _cut(
+        "polygons outside the scene", "", "none of the 2 labelled features lies", "labels/far.gpkg"
+    ),
+    _cut(
+        "x and y the wrong way round",
+        "--labels-crs EPSG:32632",
+        "and x before y?",
+        "labels/turned.csv",
+    ),
+    _cut(
+        "degrees without a reference system",
+        "",
+        "says no coordinate reference system; name it",
+        "labels/degrees.shp",
+    ),
+    _cut(
+        "degrees said to be metres",
+        "--labels-crs EPSG:32632",
+        "none of the 2 labelled features lies on scenes/scene.tif",
+        "labels/degrees.shp",
+    ),
+    _cut("one class", "", "fewer than two classes (Forest)", "labels/one_class.csv"),
+    _cut("one class on the scene", "", "patches of Forest only", "labels/one_here.csv"),
+    _cut("two spellings", "", "one class in two spellings", "labels/spellings.csv"),
+    _cut(
+        "overlapping with different classes",
+        "",
+        "patches of no class only",
+        "labels/overlapping.gpkg",
+    ),
+    _cut(
+        "polygons smaller than a window",
+        "--least-cover 0.9",
+        "patches of no class only",
+        "labels/small.gpkg",
+    ),
+    _cut(
+        "scenes of different bands",
+        "--path-to-image scenes/scene.tif scenes/named_four.tif",
+        "scenes of different bands: scenes/scene.tif has B01",
+    ),
+    _cut(
+        "a band that is not there",
+        "--bands B02 B8A --path-to-image scenes/named_four.tif",
+        "has no band B8A; it has B02, B03, B04, B08",
+    ),
+    _cut("a picture", "--path-to-image scenes/photo.tif", 'or set FORMAT = "jpg"'),
+    _cut(
+        "a scene without a place", "--path-to-image scenes/pisa.png --format jpg", "no georeference"
+    ),
+    _cut("a patch for a scene", "--path-to-image scenes/patch.tif", "is a patch of 64x64"),
+    _cut("all nodata", "--path-to-image scenes/nodata.tif --least-distance 1", "of no class only"),
+    _cut("no such attribute", "--class-attribute kind", "has no attribute 'kind'"),
+    _cut("broken file of labels", "", "cannot be read as a vector file", "maps/broken.gpkg"),
+    _cut("damaged labels of a page", "", "the saved labels are damaged", "maps/labels.json"),
+    _cut("a folder of others", "--path-to-patches run_of_others", "was not made by this script"),
+    _cut("a file for a folder", "--path-to-patches letter.txt", "is a file"),
+    _cut("a folder that is not there", "--path-to-patches a/b/new", "a/b"),
     # ---- 01
     _split(
         "misspelt folder",
@@ -136,7 +202,20 @@ ROWS = [
     _split("no number", "--fraction-test nan", "--fraction-test expects a number, got 'nan'"),
     _split("decimal comma", "--fraction-validation 0,3", "expects a number, got '0,3'"),
     _split("shares above 1", "--fraction-test 0.8", "leave nothing to train on"),
-    _split("unknown kind of split", "--split east", "expects random or geographic, got 'east'"),
+    _split("unknown kind of split", "--split east", "expects random, geographic or places"),
+    _split(
+        "places of patches without a place",
+        "--split places",
+        "has no georeference",
+        images="photos",
+    ),
+    _split("all patches in one place", "--split places", "all patches lie in one place"),
+    _split("no size of blocks", "--split places --block-size 0", "BLOCK_SIZE must be above 0"),
+    _split(
+        "an attribute without a table",
+        "--split places --place-attribute village",
+        "PLACE_ATTRIBUTE = 'village' is no column of patches.csv",
+    ),
     _split("flag without a value", "--seed", "--seed needs a value: a whole number"),
     _split("flag with one dash", "--seed 1 -split random", "flags have two dashes"),
     _split(

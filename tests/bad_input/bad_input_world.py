@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from make_products import IDS, make_band_folder, make_safe, write_image
+from osgeo import ogr
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
 from landuse.outputs import geotiffs, land_use_map
 from landuse.patches import class_folders, split_folders, splits
-from landuse.rasters import vectors, writing
+from landuse.rasters import reference_systems, vectors, writing
 
 GEOTRANSFORM = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
 CLASSES = ("Forest", "River")
@@ -32,6 +33,7 @@ def make_world(folder: Path) -> None:
     write_products(folder)
     write_models(folder)
     write_maps(folder)
+    write_labels(folder)
     write_things_in_the_way(folder)
 
 
@@ -120,6 +122,11 @@ def write_scenes(folder):
     write_tif(scenes / "small.tif", 63, 200)
     write_tif(scenes / "nodata.tif", 80, 80, value=0)
     write_tif(scenes / "four.tif", 80, 80, bands=4)
+    four = np.full((80, 90, 4), 900, np.uint16)
+    names = ["B02", "B03", "B04", "B08"]
+    writing.write_geotiff(
+        scenes / "named_four.tif", four, GEOTRANSFORM, "EPSG:32632", band_names=names
+    )
     write_tif(scenes / "T32TPP_TCI.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
     write_tif(scenes / "photo.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
     write_tif(scenes / "bright.tif", 80, 80, value=60000)
@@ -252,6 +259,45 @@ def write_maps(folder):
     (maps / "broken.osm.pbf").write_text("dear")
     (maps / "labels.json").write_text('{"format": "landuse labels 1", "labels": 3}')
     (maps / "web.vrt").write_text("<VRTDataset")
+
+
+def write_labels(folder):
+    """Labelled points and polygons on the scene of 80 x 90 px, and others with a fault each."""
+    labels = folder / "labels"
+    labels.mkdir()
+    (x, y), far = (600320, 4849600), 9000000  # the windows lie on the scene
+    for name, lines in (
+        ("good", [f"{x},{y},Forest", f"{x + 330},{y},River"]),
+        ("one_class", [f"{x},{y},Forest"]),
+        ("one_here", [f"{x},{y},Forest", f"{x},{far},River"]),
+        ("spellings", [f"{x},{y},Forest", f"{x},{y},forest"]),
+        ("turned", [f"{y},{x},Forest", f"{y},{x},River"]),
+    ):
+        (labels / f"{name}.csv").write_text("\n".join(["x,y,class", *lines, ""]))
+    for name, crs, place, size in (
+        ("far", "EPSG:32632", (x, far), 300),
+        ("overlapping", "EPSG:32632", (x - 300, y - 300), 600),
+        ("small", "EPSG:32632", (x - 10, y - 10), 20),
+    ):
+        write_squares(labels / f"{name}.gpkg", crs, place, size)
+    write_squares(labels / "degrees.shp", None, (10.24, 43.79), 0.01)
+
+
+def write_squares(path, crs, place, size):
+    """Write a square twice, of two classes."""
+    driver = ogr.GetDriverByName("GPKG" if path.suffix == ".gpkg" else "ESRI Shapefile")
+    source = driver.CreateDataSource(str(path))
+    reference = reference_systems.spatial_reference(crs) if crs else None
+    layer = source.CreateLayer(path.stem, reference, ogr.wkbPolygon)
+    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
+    x, y = place
+    corners = np.array([(x, y), (x + size, y), (x + size, y + size), (x, y + size)])
+    for name in CLASSES:
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetField("class", name)
+        feature.SetGeometry(ogr.CreateGeometryFromWkb(vectors.polygon_from_rings([corners])))
+        layer.CreateFeature(feature)
+    source.FlushCache()
 
 
 def write_things_in_the_way(folder):
