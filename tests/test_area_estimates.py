@@ -199,6 +199,57 @@ def test_intervals_hold_what_they_promise():
     assert 0.91 <= np.mean(hits) <= 0.98
 
 
+def test_a_class_of_which_all_points_are_right_may_still_be_wrong():
+    """30 of 30: the exact interval begins at 0.025 ** (1 / 30), whatever the other stratum."""
+    mapped = np.repeat([0, 1], 30)
+    found = estimate_map(mapped, mapped, mapped, [1e9, 3e9], 2)
+    for estimate in found.users:
+        assert estimate.standard_error == 0
+        assert (estimate.low, estimate.high) == (pytest.approx(0.025 ** (1 / 30)), 1)
+    none = 1 - 0.025 ** (1 / 30)  # as much of each may be the other
+    assert found.areas[0].low == pytest.approx(0.25 - 0.25 * none)
+    assert found.areas[0].high == pytest.approx(0.25 + 0.75 * none)
+    assert found.producers[0].low == pytest.approx(0.25 / (0.25 + 0.75 * none), abs=0.03)
+    assert found.producers[0].high == 1
+
+
+def test_of_a_stratum_that_was_looked_at_completely_everything_is_known():
+    mapped = np.repeat([0, 1], [10, 30])
+    found = estimate_map(mapped, mapped, mapped, [10, 1e9], 2)
+    assert (found.users[0].low, found.users[0].high) == (1, 1)
+    assert found.users[1].low < 0.9
+
+
+def test_many_points_make_the_interval_of_the_standard_error(olofsson):
+    for estimate in (olofsson.overall, olofsson.users[2], olofsson.areas[2]):
+        half = (estimate.high - estimate.low) / 2
+        assert half == pytest.approx(estimate.half_width, rel=0.2)
+
+
+def test_intervals_of_rare_errors_hold_what_they_promise():
+    """Of the third class a part lies where the map says another, which is right in 99.6 %.
+
+    Most samples find none of it there. The intervals of the standard errors then have no width,
+    and hold the producer's accuracy in far fewer than 95 % of the samples.
+    """
+    rng = np.random.default_rng(5)
+    truth = np.array([[0.996, 0.0, 0.004], [0.0, 0.996, 0.004], [0.05, 0.05, 0.9]])
+    cells, drawn = np.array([6000, 3500, 500]), [100, 60, 25]
+    land = cells / cells.sum()
+    area = land @ truth[:, 2]
+    held, narrow = np.zeros(3), 0
+    for _ in range(200):
+        counts = np.array([rng.multinomial(n, row) for n, row in zip(drawn, truth, strict=True)])
+        mapped, reference = points(counts)
+        found = estimate_map(mapped, mapped, reference, cells, 3, finite_population=False)
+        wanted = (area, land[2] * truth[2, 2] / area, truth[2, 2])
+        kinds = (found.areas[2], found.producers[2], found.users[2])
+        held += [e.low <= value <= e.high for e, value in zip(kinds, wanted, strict=True)]
+        narrow += abs(kinds[1].value - wanted[1]) <= kinds[1].half_width
+    assert (held / 200 >= 0.93).all(), held / 200
+    assert narrow / 200 < 0.6
+
+
 @pytest.mark.parametrize(
     ("strata", "sizes", "message"),
     [

@@ -1,5 +1,6 @@
 """The report on a check: figures as JSON, text as Markdown."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def figures_of(check: map_checks.MapCheck) -> Figures:
         "map": check.map_path,
         "reference": check.reference,
         "warnings": check.warnings,
-        "notes": [*check.notes, *_rule_of_three(check)],
+        "notes": list(check.notes),
         "map_classes": check.rows,
         "reference_classes": check.columns,
         "confusion_matrix": check.counts.tolist(),
@@ -40,16 +41,9 @@ def figures_of(check: map_checks.MapCheck) -> Figures:
     return figures | _counted(check)
 
 
-def _interval(estimate: area_estimates.Estimate, most: float = np.inf) -> dict[str, Any]:
-    if np.isnan(estimate.value):
-        return {"value": None, "low": None, "high": None, "standard_error": None}
-    low, high = estimate.value - estimate.half_width, estimate.value + estimate.half_width
-    return {
-        "value": estimate.value,
-        "low": max(low, 0.0),
-        "high": min(high, most),
-        "standard_error": estimate.standard_error,
-    }
+def _interval(estimate: area_estimates.Estimate) -> dict[str, Any]:
+    found = dataclasses.asdict(estimate)
+    return dict.fromkeys(found) if np.isnan(estimate.value) else found
 
 
 def _estimated(check: map_checks.MapCheck, found: area_estimates.MapEstimates) -> Figures:
@@ -57,12 +51,10 @@ def _estimated(check: map_checks.MapCheck, found: area_estimates.MapEstimates) -
     names = check.rows
     figures: Figures = {
         "points": int(check.counts.sum()),
-        "overall_accuracy": _interval(found.overall, 1.0),
-        "users_accuracy": dict(zip(names, (_interval(e, 1.0) for e in found.users), strict=True)),
-        "producers_accuracy": dict(
-            zip(names, (_interval(e, 1.0) for e in found.producers), strict=True)
-        ),
-        "area_shares": dict(zip(names, (_interval(e, 1.0) for e in found.areas), strict=True)),
+        "overall_accuracy": _interval(found.overall),
+        "users_accuracy": dict(zip(names, map(_interval, found.users), strict=True)),
+        "producers_accuracy": dict(zip(names, map(_interval, found.producers), strict=True)),
+        "area_shares": dict(zip(names, map(_interval, found.areas), strict=True)),
         "error_matrix_of_area": found.proportions.tolist(),
         "mapped_cells": dict(zip(names, check.mapped_cells.tolist(), strict=True)),
     }
@@ -99,26 +91,6 @@ def _counted(check: map_checks.MapCheck) -> Figures:
             zip(check.rows, check.silent.tolist(), strict=True)
         )
     return figures
-
-
-def _rule_of_three(check: map_checks.MapCheck) -> list[str]:
-    """Say that an interval of no width is no certainty (Hanley and Lippman-Hand 1983)."""
-    if check.estimates is None:
-        return []
-    points = check.counts.sum(axis=1)
-    sure = [
-        (name, int(count))
-        for name, count, user in zip(check.rows, points, check.estimates.users, strict=True)
-        if count and user.standard_error == 0 and user.value == 1
-    ]
-    if not sure:
-        return []
-    name, count = min(sure, key=lambda entry: entry[1])
-    return [
-        "where all points of a class are right, the estimator gives an interval of no width; "
-        f"with {count} points ({name}) up to {100 * min(1, 3 / count):.0f} % may be wrong all "
-        "the same (rule of three), and intervals of its area and of other classes are too narrow"
-    ]
 
 
 # ---- text
@@ -176,7 +148,11 @@ def _accuracy_text(figures: Figures) -> list[str]:
     title = "Overall accuracy" if sampled else "Agreement"
     lines = ["## Accuracy", "", f"{title}: **{_percent(figures['overall_accuracy'])}**"]
     if sampled:
-        lines[-1] += f", from {figures['points']} points. Intervals hold 95 %."
+        lines[-1] += (
+            f", from {figures['points']} points. Intervals hold 95 %. That no error was drawn is no "
+            "proof that there is none, and they count it so; the standard errors of Olofsson et al. "
+            "(2014) and Stehman (2014), which do not, are in report.json."
+        )
     users, producers = figures["users_accuracy"], figures["producers_accuracy"]
     names = list(dict.fromkeys([*figures["map_classes"], *figures["reference_classes"]]))
     empty = {"value": None}

@@ -4,12 +4,18 @@ The estimators are those of Stehman (2014, International Journal of Remote Sensi
 doi:10.1080/01431161.2014.930207), which take strata of any kind. Where the strata are the classes
 of the map itself, they are those of Olofsson et al. (2014, Remote Sensing of Environment 148,
 doi:10.1016/j.rse.2014.02.015), and with one stratum those of a simple random sample.
+
+Their standard errors make narrow intervals where errors are rare: of a stratum in which none was
+drawn they take for certain that there is none. So intervals here do not come from them, but from
+those of the share in each stratum (`intervals`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from landuse.evaluation import intervals
 
 Z = 1.96  # standard errors on either side that hold 95 %, as the literature rounds it
 LEAST_IN_STRATUM = 2  # of one point alone nobody knows how much it may be off
@@ -24,19 +30,28 @@ class Estimate:
     value : float
         NaN where there is nothing to estimate it from.
     standard_error : float
+    low, high : float
+        The interval that holds 95 %.
     """
 
     value: float
     standard_error: float
+    low: float
+    high: float
 
     @property
     def half_width(self) -> float:
-        """Half of the 95 % interval."""
+        """Half of the 95 % interval that the standard error gives, as the literature prints it."""
         return Z * self.standard_error
 
     def times(self, factor: float) -> "Estimate":
-        """Return the estimate in another unit."""
-        return Estimate(self.value * factor, self.standard_error * abs(factor))
+        """Return the estimate in another unit, by a factor above 0."""
+        return Estimate(
+            self.value * factor,
+            self.standard_error * factor,
+            self.low * factor,
+            self.high * factor,
+        )
 
 
 @dataclass(frozen=True)
@@ -124,12 +139,22 @@ def estimate_map(
     def share(values: np.ndarray) -> Estimate:
         return sample.mean(values) if inside.all() else sample.ratio(values, inside)
 
+    # where a class of the map can occur at all: strata that are classes of the map hold one only
+    has = [sample.strata_with(mapped) for mapped in is_mapped]
+    has_other = [sample.strata_with(inside & ~mapped) for mapped in is_mapped]
+
     return MapEstimates(
         counts=counts,
         proportions=np.array([[share(m & t).value for t in is_true] for m in is_mapped]),
         overall=share(right) if asked is inside else sample.ratio(right & asked, asked),
-        users=[sample.ratio(right & mapped, mapped) for mapped in is_mapped],
-        producers=[sample.ratio(right & true, true) for true in is_true],
+        users=[
+            sample.ratio(right & mapped, mapped, parts_in=here, others_in=here)
+            for mapped, here in zip(is_mapped, has, strict=True)
+        ],
+        producers=[
+            sample.ratio(right & true, true, parts_in=here, others_in=elsewhere)
+            for true, here, elsewhere in zip(is_true, has, has_other, strict=True)
+        ],
         areas=[share(true) for true in is_true],
         mapped=np.array([share(mapped).value for mapped in is_mapped]),
         covered=sample.mean(inside),
@@ -168,9 +193,19 @@ class _Sample:
     def __init__(self, strata: np.ndarray, sizes: np.ndarray, finite_population: bool) -> None:
         self._members = [np.flatnonzero(strata == number) for number in range(len(sizes))]
         self._shares = sizes / sizes.sum()
-        drawn = np.array([len(members) for members in self._members])
-        left = 1 - drawn / sizes if finite_population else np.ones(len(sizes))
-        self._factors = self._shares**2 * left / drawn  # of the variance within each stratum
+        self._drawn = np.array([len(members) for members in self._members])
+        self._left = 1 - self._drawn / sizes if finite_population else np.ones(len(sizes))
+        # of the variance within each stratum
+        self._factors = self._shares**2 * self._left / self._drawn
+
+    def strata_with(self, values: np.ndarray) -> np.ndarray:
+        """Tell in which strata a value is true for any point."""
+        return np.array([values[members].any() for members in self._members])
+
+    def _shares_within(self, values: np.ndarray) -> intervals.Shares:
+        return intervals.shares(
+            np.array([values[members].sum() for members in self._members]), self._drawn, self._left
+        )
 
     def _mean(self, values: np.ndarray) -> float:
         means = [values[members].mean() for members in self._members]
@@ -182,15 +217,30 @@ class _Sample:
 
     def mean(self, values: np.ndarray) -> Estimate:
         """Estimate a mean over all cells (Stehman 2014, equations 2, 3 and 25)."""
-        values = np.asarray(values, dtype=np.float64)
-        return Estimate(self._mean(values), float(np.sqrt(self._variance(values))))
+        error = float(np.sqrt(self._variance(values.astype(np.float64))))
+        low, high = intervals.of_sum(self._shares, self._shares_within(values))
+        return Estimate(self._mean(values), error, low, high)
 
-    def ratio(self, parts: np.ndarray, wholes: np.ndarray) -> Estimate:
-        """Estimate a ratio of two totals (Stehman 2014, equations 27 and 28)."""
-        parts, wholes = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
+    def ratio(
+        self,
+        parts: np.ndarray,
+        wholes: np.ndarray,
+        parts_in: np.ndarray | None = None,
+        others_in: np.ndarray | None = None,
+    ) -> Estimate:
+        """Estimate which part of a whole is so (Stehman 2014, equations 27 and 28).
+
+        `parts_in` and `others_in` tell in which strata the part and the rest of the whole can be;
+        None: in all.
+        """
         whole = self._mean(wholes)
         if whole == 0:
-            return Estimate(np.nan, np.nan)
+            return Estimate(np.nan, np.nan, np.nan, np.nan)
         value = self._mean(parts) / whole
         error = np.sqrt(self._variance(parts - value * wholes)) / whole
-        return Estimate(value, float(error))
+        low, high = intervals.of_part(
+            self._shares,
+            self._shares_within(parts).only_in(parts_in),
+            self._shares_within(wholes & ~parts).only_in(others_in),
+        )
+        return Estimate(value, float(error), low, high)
