@@ -51,7 +51,7 @@ RADIOMETRIC_OFFSET: float | Literal["auto"] = "auto"  # DN added; auto: as the p
 BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the file; None: as it says
 REFLECTANCE_SCALE: float | None = None  # number that means reflectance 1; None: 10000, or as said
 METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model trained for it
-ENGINE: Literal["keras", "openvino"] = "keras"  # openvino: pip install openvino
+ENGINE: Literal["keras", "openvino", "onnx"] = "keras"  # others need packages, see README
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
 
@@ -67,10 +67,12 @@ def main() -> None:
     from landuse.changes import class_groups, comparing, comparison_steps, dated_maps, map_pairs
 
     comparison_steps.check_output(PATH_TO_CHANGE)
+    comparison_steps.check_paths(PATH_TO_STABLE, (PATH_TO_SCENE_BEFORE, PATH_TO_SCENE_AFTER))
     # 1. A map of each date, with the probabilities of all classes
     labels = comparison_steps.label_maps(
         (PATH_TO_BEFORE, PATH_TO_AFTER),
         ("PATH_TO_BEFORE", "PATH_TO_AFTER"),
+        GROUPS,
         path_to_model=PATH_TO_MODEL,
         path_to_label_image=PATH_TO_LABEL_IMAGE,
         stride=STRIDE,

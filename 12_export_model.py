@@ -58,7 +58,7 @@ def main() -> None:
     bands = len(record["band_names"])
     shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)
     path = exports.path_of(PATH_TO_EXPORT, path_to_model, file_format, PRECISION, DENSE_STRIDE)
-    exports.check_path(path, file_format)
+    exports.check_path(path, file_format, named=PATH_TO_EXPORT is not None)
     if FORMAT == "browser":
         web_runtime.check(PATH_TO_WEB_RUNTIME)
 

@@ -32,7 +32,25 @@ def check_output(template: str) -> None:
     plans.output_path(template, "")
 
 
-def label_maps(paths: Sequence[str], names: Sequence[str], **settings: Any) -> list[Path]:
+def check_paths(stable: Sequence[str] | None, scenes: Sequence[str | None]) -> None:
+    """Raise an error, before long work, for further inputs that are not there."""
+    if stable is not None and len(stable) != 2:
+        raise ValueError(
+            f"PATH_TO_STABLE needs two label maps of one place that did not change in between, not "
+            f"{len(stable)}"
+        )
+    if stable is not None and len({Path(path).resolve() for path in stable}) < len(stable):
+        raise ValueError(f"PATH_TO_STABLE: both maps are {stable[0]}; name those of two dates")
+    named: list[tuple[str, str | None]] = [("PATH_TO_STABLE", path) for path in stable or []]
+    named += zip(("PATH_TO_SCENE_BEFORE", "PATH_TO_SCENE_AFTER"), scenes, strict=True)
+    for name, path in named:
+        if path is not None and not Path(path).exists():
+            raise FileNotFoundError(f"{name}: {path} does not exist")
+
+
+def label_maps(
+    paths: Sequence[str], names: Sequence[str], groups: Sequence[str], **settings: Any
+) -> list[Path]:
     """Give a label map for each path: itself, or the map of the scene that lies there.
 
     Parameters
@@ -41,13 +59,15 @@ def label_maps(paths: Sequence[str], names: Sequence[str], **settings: Any) -> l
         Label maps of script 06, or scenes.
     names : sequence of str
         Of the settings that name them, for messages.
+    groups : sequence of str
+        The setting GROUPS, checked before anything is mapped.
     **settings
         Of `made_maps.maps_of_scenes`, to map scenes with.
 
     Raises
     ------
     ValueError, OSError
-        When a path is missing, or named twice.
+        When a path is missing or named twice, or the maps could not be compared.
     """
     for path, name in zip(paths, names, strict=True):
         if not Path(path).exists():
@@ -58,9 +78,15 @@ def label_maps(paths: Sequence[str], names: Sequence[str], **settings: Any) -> l
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise ValueError(f"{' and '.join(names)} are both {paths[0]}: a comparison needs two dates")
     scenes = [Path(path) for path in paths if not dated_maps.is_map(path)]
-    made = {}
-    if scenes:
-        made = dict(zip(scenes, made_maps.maps_of_scenes(scenes, **settings), strict=True))
+    if not scenes:
+        return [Path(path) for path in paths]
+
+    def check(planned: Mapping[Path, dated_maps.DatedMap]) -> None:
+        before, after = (planned.get(Path(p)) or dated_maps.open_map(p) for p in paths)
+        dated_maps.check_pair(before, after)
+        class_groups.parse_groups(groups, before.class_names)
+
+    made = made_maps.maps_of_scenes(scenes, check=check, **settings)
     return [made.get(Path(path), Path(path)) for path in paths]
 
 
@@ -73,9 +99,7 @@ def open_dates(paths: Sequence[Path]) -> tuple[dated_maps.DatedMap, dated_maps.D
         When they show one date, are in the wrong order, or have other classes or grids.
     """
     before = dated_maps.open_map(paths[0])
-    after = dated_maps.in_order_of(dated_maps.open_map(paths[1]), before)
-    dated_maps.check_two_dates(before, after)
-    dated_maps.common_cells(before, after)
+    after = dated_maps.check_pair(before, dated_maps.open_map(paths[1]))
     for when, dated in (("before", before), ("after", after)):
         print(f"{when}: {dated.path} ({dated.title})")
     return before, after
@@ -89,15 +113,10 @@ def stable_pair(
     Raises
     ------
     ValueError
-        When they are not two, or not like the maps that are compared.
+        When they are not like the maps that are compared.
     """
     if paths is None:
         return None
-    if len(paths) != 2:
-        raise ValueError(
-            f"PATH_TO_STABLE needs two label maps of one place that did not change in between, not "
-            f"{len(paths)}"
-        )
     one, other = (dated_maps.in_order_of(dated_maps.open_map(path), before) for path in paths)
     dated_maps.check_same_stride(one, before)
     return map_pairs.read_pair(one, other, groups)

@@ -10,6 +10,7 @@ import numpy as np
 
 from landuse import files, map_values
 from landuse.changes import alignment, change_probability
+from landuse.mapping import plans
 from landuse.rasters import descriptions, geotransforms, reading, reference_systems
 
 ROWS_AT_ONCE = 256
@@ -176,6 +177,37 @@ def open_map(path: str | Path, probability_path: str | Path | None = None) -> Da
         info.metadata,
         settings,
     )
+
+
+def planned_map(plan: plans.Plan) -> DatedMap:
+    """Give what a map will say about itself, so that it can be checked before it is made."""
+    scene = plan.scene
+    tags = {"PRODUCT_NAME": scene.name, "SENSING_TIME": scene.sensing_time or ""}
+    return DatedMap(
+        plan.image,
+        plan.probability,
+        tuple(plan.record["class_names"]),
+        tuple(range(len(plan.record["class_names"]))),
+        plan.grid.shape,
+        plan.geotransform,
+        scene.crs,
+        {**tags, "STRIDE": str(plan.grid.stride)},
+        {},
+    )
+
+
+def check_pair(before: DatedMap, after: DatedMap) -> DatedMap:
+    """Check that two maps can be compared, and give the second with the first's classes in order.
+
+    Raises
+    ------
+    ValueError
+        When they show one date, are in the wrong order, or have other classes or grids.
+    """
+    after = in_order_of(after, before)
+    check_two_dates(before, after)
+    common_cells(before, after)
+    return after
 
 
 def _settings_beside(path: Path) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Maps of scenes, made as script 06 makes them, or taken as they are if they are there already."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ def maps_of_scenes(
     batch_size: int,
     quicklook: bool,
     html: bool,
-) -> list[Path]:
+    check: Callable[[Mapping[Path, dated_maps.DatedMap]], None],
+) -> dict[Path, Path]:
     """Map scenes with one model, with the probabilities of all classes.
 
     A map that is there already, of the same scene by the same model with the same settings, is
@@ -41,13 +42,15 @@ def maps_of_scenes(
     Parameters
     ----------
     scenes : sequence of Path
+    check : callable
+        Gets what the map of each scene will say about itself, before any is made.
     **settings
         The constants of script 06, where they are explained.
 
     Returns
     -------
-    list of Path
-        The label maps.
+    dict
+        Scene -> label map.
     """
     images = checks.check_images([str(scene) for scene in scenes])
     checks.check_map(stride, 0.0, "uint8")
@@ -98,6 +101,7 @@ def maps_of_scenes(
                 may_be_kept=True,
             )
             planned.append(plan)
+        check({Path(s): dated_maps.planned_map(p) for s, p in zip(scenes, planned, strict=True)})
         for plan in planned:
             if is_made(plan, settings):
                 print(f"  {plan.label}: is of this scene and model, and taken as it is")
@@ -123,7 +127,7 @@ def maps_of_scenes(
             map_files.write_files(
                 plan, land_use, settings, quicklook=quicklook, html=html, polygons=False
             )
-    return [plan.label for plan in planned]
+    return {Path(s): plan.label for s, plan in zip(scenes, planned, strict=True)}
 
 
 def is_made(plan: plans.Plan, settings: Mapping[str, Any]) -> bool:

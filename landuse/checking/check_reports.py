@@ -149,9 +149,9 @@ def _accuracy_text(figures: Figures) -> list[str]:
     lines = ["## Accuracy", "", f"{title}: **{_percent(figures['overall_accuracy'])}**"]
     if sampled:
         lines[-1] += (
-            f", from {figures['points']} points. Intervals hold 95 %. That no error was drawn is no "
-            "proof that there is none, and they count it so; the standard errors of Olofsson et al. "
-            "(2014) and Stehman (2014), which do not, are in report.json."
+            f", from {figures['points']} points. Intervals hold 95 %; they know that a class of "
+            "which no error was drawn may have some. The standard errors of Olofsson et al. (2014) "
+            "and Stehman (2014), which do not, are in report.json."
         )
     users, producers = figures["users_accuracy"], figures["producers_accuracy"]
     names = list(dict.fromkeys([*figures["map_classes"], *figures["reference_classes"]]))

@@ -141,8 +141,14 @@ def path_of(
     return Path(path)
 
 
-def check_path(path: Path, file_format: file_formats.FileFormat) -> None:
-    """Raise an OSError, before long work, when an export cannot be written there."""
+def check_path(path: Path, file_format: file_formats.FileFormat, named: bool = True) -> None:
+    """Raise an OSError, before long work, when an export cannot be written there.
+
+    The folder of a path that nobody named, of an export of a shipped model, is made when there is
+    something to put into it.
+    """
+    if not named and not path.parent.exists():
+        return
     if file_format.ending:
         files.check_can_write(path)
     else:
@@ -151,6 +157,7 @@ def check_path(path: Path, file_format: file_formats.FileFormat) -> None:
 
 @contextlib.contextmanager
 def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not file_format.ending:
         with whole_folders.whole_folder(path, file_format.marker) as folder:
             yield folder

@@ -6,6 +6,7 @@ OSError or ValueError with the file's name.
 """
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,9 +71,15 @@ def check_vrt(path: str | Path) -> None:
 
 
 def open_with_drivers(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
-    """Open one raster with the given drivers."""
+    """Open one raster with the given drivers.
+
+    A TIFF whose tags lie beyond its end is truncated: GDAL only warns, and goes on without its
+    georeference and names.
+    """
     check_local_file(path)
     jpeg2000.check_can_be_read(path)
+    warnings: list[str] = []
+    gdal.PushErrorHandler(lambda kind, _, text: warnings.append(text))
     try:
         dataset = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=list(drivers))
     except RuntimeError as error:
@@ -80,8 +87,15 @@ def open_with_drivers(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
             f"{path}: cannot be read as an image (damaged, or not one of "
             f"{', '.join(drivers)}): {reason(error)}"
         ) from error
+    finally:
+        gdal.PopErrorHandler()
     if dataset is None:
         raise OSError(f"{path}: cannot be read as an image ({', '.join(drivers)})")
+    lost = [text for text in warnings if "IO error during reading" in text]
+    if lost:
+        raise OSError(f"{path}: is damaged or truncated: {lost[0].removeprefix(f'{path}: ')}")
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
     return dataset
 
 

@@ -21,6 +21,7 @@ CHECK = "08_check_map.py"
 BASELINE = "03_train_baseline.py"
 CUT = "00_cut_patches.py"
 COMPARE = "09_compare_maps.py"
+EXPORT = "12_export_model.py"
 
 CACHE = "*/.cache*"
 LOCKS = "*.lock"
@@ -85,6 +86,18 @@ def _evaluate(wrong, command, message, may_appear=(), process=False):
 def _check(wrong, command, message, may_appear=(), process=False):
     given = "--path-to-map maps/map_label.tif --path-to-image scenes/scene.tif "
     return Row(CHECK, wrong, given + command, message, may_appear, process)
+
+
+def _compare(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-before dated/early_label.tif --path-to-after dated/late_label.tif "
+    given += "--path-to-change out/change.tif --path-to-label-image out/{product}_label.tif "
+    return Row(COMPARE, wrong, given + command, message, (*may_appear, LOCKS), process)
+
+
+def _export(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-model models/model.keras --path-to-patches images "
+    given += "--path-to-export out/model.onnx "
+    return Row(EXPORT, wrong, given + command, message, may_appear, process)
 
 
 ROWS = [
@@ -614,10 +627,192 @@ ROWS = [
         "--path-to-split-datasets split_no_validation --path-to-run run",
         "no_validation/validation",
     ),
-    Row(
-        COMPARE,
-        "no such map",
-        "--path-to-before no_label.tif --path-to-after maps/map_label.tif",
-        "PATH_TO_BEFORE: no_label.tif does not exist",
+    # ---- 09
+    _compare(
+        "no such map", "--path-to-before no_label.tif", "PATH_TO_BEFORE: no_label.tif does not"
+    ),
+    _compare(
+        "one map twice", "--path-to-after dated/early_label.tif", "a comparison needs two dates"
+    ),
+    _compare(
+        "one date twice",
+        "--path-to-after dated/again_label.tif",
+        "both show early of 2017-08-01 10:00: there is nothing to compare",
+    ),
+    _compare(
+        "later date first",
+        "--path-to-before dated/late_label.tif --path-to-after dated/early_label.tif",
+        "let PATH_TO_BEFORE and PATH_TO_AFTER change places",
+    ),
+    _compare(
+        "classes that do not match",
+        "--path-to-after dated/other_classes_label.tif",
+        "only dated/early_label.tif has River; only dated/other_classes_label.tif has Desert",
+    ),
+    _compare(
+        "another coordinate system",
+        "--path-to-after dated/degrees_label.tif",
+        "is in WGS 84 / UTM zone 32N, dated/degrees_label.tif in WGS 84: warp one scene",
+    ),
+    _compare(
+        "another stride", "--path-to-after dated/stride_label.tif", "has cells of 80 x 80, dat"
+    ),
+    _compare("another place", "--path-to-after dated/far_label.tif", "have no cell in common"),
+    _compare(
+        "probability of the label only",
+        "--path-to-after dated/label_only_label.tif",
+        "has no probability of Forest, River: make the map again with script 06 and ALL_PROBAB",
+    ),
+    _compare(
+        "no probabilities",
+        "--path-to-after dated/alone_label.tif",
+        "dated/alone_probability.tif: no such file, and dated/alone_label.tif needs the",
+    ),
+    _compare(
+        "probabilities of another map",
+        "--path-to-after dated/other_grid_label.tif",
+        "lies on another grid than dated/other_grid_label.tif",
+    ),
+    _compare(
+        "map is truncated",
+        "--path-to-after dated/cut_label.tif",
+        "dated/cut_label.tif: is damaged or truncated",
+    ),
+    _compare(
+        "probabilities are truncated",
+        "--path-to-after dated/cut_values_label.tif",
+        "dated/cut_values_probability.tif: is damaged or truncated",
+    ),
+    _compare(
+        "settings are damaged",
+        "--path-to-after dated/settings_label.tif",
+        "settings_settings.json is not valid JSON",
+    ),
+    _compare(
+        "map is all nodata", "--path-to-after dated/nodata_label.tif", "no cell has data in both"
+    ),
+    _compare(
+        "map of change", "--path-to-after dated/change.tif", "is a map of change; name a label"
+    ),
+    _compare("no georeference", "--path-to-after dated/nowhere_label.tif", "has no georeference"),
+    _compare(
+        "map is a text", "--path-to-after letter.txt", "letter.txt: cannot be read as an image"
+    ),
+    _compare(
+        "a patch for a scene", "--path-to-after scenes/patch.tif", "is a patch of 64x64 pixels"
+    ),
+    _compare(
+        "scene without a model",
+        "--path-to-after scenes/scene.tif --path-to-model no.keras",
+        "there is no model no.keras",
+    ),
+    _compare(
+        "scene of another place",
+        "--path-to-after maps/far.tif --path-to-model models/rgb.keras",
+        "has cells of 80 x 80, maps/far.tif of 640 x 640",
+    ),
+    _compare(
+        "model of other classes",
+        "--path-to-after scenes/scene.tif --path-to-model models/other_classes.keras",
+        "only scenes/scene.tif has Ice, Sand",
+    ),
+    _compare(
+        "share in percent", "--most-false 25", "MOST_FALSE must lie between 0 and 1, not 25.0"
+    ),
+    _compare("probability in percent", "--threshold 90", "THRESHOLD must be above 0 and at most 1"),
+    _compare("area below 0", "--min-area -1", "MIN_AREA must be 0 or more hectares, not -1.0"),
+    _compare("no stable cells", "--stable-share 0", "STABLE_SHARE must lie between 0 and 1, not 0"),
+    _compare(
+        "group of nothing", "--groups fields", "GROUPS: 'fields' is no group; write name=Class"
+    ),
+    _compare("class in two groups", "--groups a=River b=River", "River is in two groups, a and b"),
+    _compare("misspelt class", "--groups a=Rivr,Forest", "no class 'Rivr'; did you mean River?"),
+    _compare(
+        "one stable map",
+        "--path-to-stable dated/early_label.tif",
+        "PATH_TO_STABLE needs two label maps of one place",
+    ),
+    _compare(
+        "stable map missing",
+        "--path-to-stable dated/early_label.tif no.tif",
+        "PATH_TO_STABLE: no.tif does not exist",
+    ),
+    _compare(
+        "stable maps of another stride",
+        "--path-to-stable dated/early_label.tif dated/stride_label.tif",
+        "dated/stride_label.tif of 160 x 160",
+    ),
+    _compare(
+        "no such scene", "--path-to-scene-before no.tif", "PATH_TO_SCENE_BEFORE: no.tif does not"
+    ),
+    _compare(
+        "one scene for both dates",
+        "--path-to-scene-before scenes/scene.tif --path-to-scene-after scenes/scene.tif",
+        "the scenes of both dates are scenes/scene.tif",
+    ),
+    _compare(
+        "scene is truncated",
+        "--path-to-scene-before scenes/cut.tif --path-to-scene-after scenes/scene.tif",
+        "scenes/cut.tif: cannot be read (damaged or truncated)",
+    ),
+    _compare(
+        "change is no TIFF", "--path-to-change out/change.png", "PATH_TO_CHANGE must end in .tif"
+    ),
+    _compare(
+        "change over a map", "--path-to-change dated/late_label.tif", "would be written over", ()
+    ),
+    _compare(
+        "change is a folder", "--path-to-change out/taken.tif", "cannot write the file out/taken"
+    ),
+    _compare(
+        "unknown flag", "--path-to-later dated/late_label.tif", "unknown flag --path-to-later"
+    ),
+    # ---- 12
+    _export(
+        "no such model", "--path-to-model no.keras", "there is no model no.keras", process=True
+    ),
+    _export("model of others", "--path-to-model models/foreign.keras", "but not one of ours"),
+    _export("model is truncated", "--path-to-model models/cut.keras", "is not a whole .keras file"),
+    _export(
+        "unknown format", "--format tensorflowjs", "expects onnx, litert, openvino, saved_model"
+    ),
+    _export(
+        "precision that it does not have",
+        "--format saved_model --precision int8",
+        "is made with PRECISION = 'float32', not 'int8'",
+    ),
+    _export("no batch", "--batch 0", "BATCH must be 1 or more, or None for a free one, not 0"),
+    _export("odd stride", "--dense-stride 10", "DENSE_STRIDE = 10: expected 8, 16 or 32"),
+    _export("size without a stride", "--image-size 512", "IMAGE_SIZE is for the dense form"),
+    _export(
+        "odd size", "--dense-stride 8 --image-size 500", "a multiple of 64 px, 512 say, not 500"
+    ),
+    _export(
+        "ending of another format",
+        "--path-to-export out/model.tflite",
+        "PATH_TO_EXPORT must end in .onnx for FORMAT = 'onnx'",
+    ),
+    _export(
+        "folder not there", "--path-to-export nowhere/m.onnx", "nowhere does not exist; make it"
+    ),
+    _export("no such patches", "--path-to-patches nowhere", "there is no folder nowhere"),
+    _export(
+        "too few patches", "--path-to-patches one_class", "has 6 patches; to compare an export"
+    ),
+    _export("few patches wanted", "--patches 4", "PATCHES must be 16 or more, not 4"),
+    _export(
+        "patches not known",
+        "--path-to-patches None",
+        "PATH_TO_PATCHES: name a folder of patches to compare the export on",
+    ),
+    _export(
+        "no runtime for the page",
+        "--format browser --path-to-export out/page --path-to-web-runtime empty",
+        "PATH_TO_WEB_RUNTIME: empty has no ort.wasm.bundle.min.mjs",
+    ),
+    _export(
+        "page over a folder of others",
+        "--format browser --path-to-export run_of_others",
+        "run_of_others is there and is no export",
     ),
 ]

@@ -34,6 +34,7 @@ def make_world(folder: Path) -> None:
     write_models(folder)
     write_maps(folder)
     write_labels(folder)
+    write_dated_maps(folder)
     write_things_in_the_way(folder)
 
 
@@ -298,6 +299,64 @@ def write_squares(path, crs, place, size):
         feature.SetGeometry(ogr.CreateGeometryFromWkb(vectors.polygon_from_rings([corners])))
         layer.CreateFeature(feature)
     source.FlushCache()
+
+
+def write_dated_maps(folder):
+    """Maps of two dates that fit, and others that do not fit the first."""
+    dated = folder / "dated"
+    dated.mkdir()
+    write_dated_map(dated, "early", "2017-08-01T10:00:00")
+    write_dated_map(dated, "late", "2018-08-01T10:00:00", value=1)
+    write_dated_map(dated, "again", "2017-08-01T10:00:00", PRODUCT_NAME="early")
+    write_dated_map(dated, "other_classes", names=("Forest", "Desert"))
+    write_dated_map(dated, "degrees", crs="EPSG:4326", place=(10.0, 1e-3, 0.0, 44.0, 0.0, -1e-3))
+    write_dated_map(dated, "stride", place=(600000.0, 160.0, 0.0, 4850000.0, 0.0, -160.0))
+    write_dated_map(dated, "far", place=(700000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0))
+    write_dated_map(dated, "label_only", every=False)
+    write_dated_map(dated, "nodata", value=255)
+    write_dated_map(dated, "cut")
+    cut(dated / "cut_label.tif", 0.3)
+    write_dated_map(dated, "cut_values")
+    cut(dated / "cut_values_probability.tif", 0.3)
+    write_dated_map(dated, "alone")
+    (dated / "alone_probability.tif").unlink()
+    write_dated_map(dated, "other_grid")
+    write_dated_map(dated, "shifted", place=(600800.0, 80.0, 0.0, 4850000.0, 0.0, -80.0))
+    shutil.copy(dated / "shifted_probability.tif", dated / "other_grid_probability.tif")
+    write_dated_map(dated, "settings")
+    (dated / "settings_settings.json").write_text('{"settings": ')
+    labels = np.zeros((10, 11), np.uint8)
+    place = (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0)
+    tags = {"CHANGE_0": "none"}
+    writing.write_geotiff(dated / "change.tif", labels, place, "EPSG:32632", metadata=tags)
+    names = {"CLASS_0": "Forest", "CLASS_1": "River"}
+    writing.write_geotiff(dated / "nowhere_label.tif", labels, None, "", metadata=names)
+
+
+def write_dated_map(
+    folder,
+    name,
+    time=None,
+    names=CLASSES,
+    crs="EPSG:32632",
+    place=(600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0),
+    every=True,
+    value=0,
+    **facts,
+):
+    """Write a map of 10 x 11 cells, nearly all of the first class, as script 06 does."""
+    labels = np.full((10, 11), value, np.uint8)
+    labels[0] = 255 if value == 255 else 1
+    both = np.stack([np.where(labels == 0, 80, 20), np.where(labels == 0, 20, 80)])
+    both = np.where(labels == 255, 255, both).astype(np.uint8)
+    probabilities = both.max(axis=0)
+    facts = {"product_name": name, "stride": 8, **{k.lower(): v for k, v in facts.items()}}
+    facts |= {"sensing_time": time} if time else {}
+    made = land_use_map.LandUseMap(
+        labels, place, crs, names, probabilities, both if every else None, facts=facts
+    )
+    geotiffs.write_label_map(folder / f"{name}_label.tif", made)
+    geotiffs.write_probability_map(folder / f"{name}_probability.tif", made)
 
 
 def write_things_in_the_way(folder):
