@@ -2,7 +2,7 @@
 
 import pytest
 
-from landuse import band_names
+from landuse import band_file_names, band_names, band_words
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ from landuse import band_names
     ],
 )
 def test_descriptions(text, band):
-    assert band_names.band_of_description(text) == band
+    assert band_words.band_of_description(text) == band
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_users_own_order():
     ],
 )
 def test_names_of_files(file, band, metres, image):
-    (found,), others = band_names.read_file_names([file])
+    (found,), others = band_file_names.read_file_names([file])
     assert (found.band, found.metres, others) == (band, metres, [])
     assert image in (found.image, None)
 
@@ -143,9 +143,9 @@ def test_names_of_files(file, band, metres, image):
     ["visual.tif", "scl.tif", "LC08_L1TP_192030_B4.TIF", "MSK_DETFOO_B02.jp2", "B2_minus_B3.tif"],
 )
 def test_files_that_are_no_bands(file):
-    assert band_names.read_file_names([file]) == ([], [file])
+    assert band_file_names.read_file_names([file]) == ([], [file])
 
 
 def test_what_all_files_share_names_no_band():
-    bands, _ = band_names.read_file_names(["area_B1_B02.tif", "area_B1_B03.tif"])
+    bands, _ = band_file_names.read_file_names(["area_B1_B02.tif", "area_B1_B03.tif"])
     assert [file.band for file in bands] == ["B02", "B03"]

@@ -11,9 +11,7 @@ from landuse import sensors
 from landuse.changes import alignment
 from landuse.outputs import map_layers
 from landuse.rasters import reference_systems
-from landuse.scenes import opening, scene_reader, thinning
-
-BANDS = (*sensors.BANDS_RGB, "B08")  # those of 10 m
+from landuse.scenes import colour_scenes, opening, scene_reader, thinning
 
 
 class ScenePair(NamedTuple):
@@ -42,11 +40,7 @@ def open_one(
     path: Path, stack: contextlib.ExitStack, options: Mapping[str, Any]
 ) -> scene_reader.Scene:
     """Open a scene in the bands of 10 m, or as it is: red, green and blue, 8 bits."""
-    for names, units in ((BANDS, "DN"), (sensors.BANDS_RGB, "DN"), (sensors.BANDS_RGB, "rgb8")):
-        with contextlib.suppress(ValueError, FileNotFoundError):
-            return stack.enter_context(opening.open_scene(path, names, units, **options))
-    # the last attempt again, for its message
-    return stack.enter_context(opening.open_scene(path, sensors.BANDS_RGB, "rgb8", **options))
+    return stack.enter_context(colour_scenes.open_in_colours(path, **options))
 
 
 def read_scenes(
@@ -127,9 +121,8 @@ def _valid(pixels: np.ndarray) -> np.ndarray:
 
 def _common_bands(one: scene_reader.Scene, other: scene_reader.Scene) -> tuple[str, ...]:
     """Give red, green and blue: a picture of 8 bits and a product have those in common."""
-    return tuple(
-        name for name in sensors.BANDS_RGB if name in one.band_names and name in other.band_names
-    )
+    colours = sensors.sensor_of(one.band_names).true_colour
+    return tuple(name for name in colours if name in one.band_names and name in other.band_names)
 
 
 def _part(

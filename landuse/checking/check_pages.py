@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from landuse import map_values, sensors
+from landuse import map_values
 from landuse.checking import map_checks
 from landuse.outputs import land_use_map, map_layers, pages
 from landuse.rasters import geotransforms, label_maps, point_files
-from landuse.scenes import scene_reader, thinning
+from landuse.scenes import colour_scenes, scene_reader, thinning
 
 
 def write_points(path: Path, check: map_checks.MapCheck, crs: str) -> None:
@@ -84,7 +84,7 @@ def _picture(scene: scene_reader.Scene) -> tuple[np.ndarray, geotransforms.Geotr
     """Read a scene in natural colour, coarse enough for a screen."""
     step = -(-max(scene.rows, scene.columns) // map_layers.LARGEST_PAGE)
     pixels = thinning.read_thinned(scene.read, (0, 0, scene.rows, scene.columns), step)
-    rgb = pixels[..., [scene.band_names.index(band) for band in sensors.BANDS_RGB]]
+    rgb = pixels[..., colour_scenes.colours_of(scene)]
     left, width, turn, top, tilt, height = scene.geotransform
     place = (left, width * step, turn, top, tilt, height * step)
     return map_layers.natural_colour(rgb, scene.units), place

@@ -137,8 +137,9 @@ def _page(export: file_formats.Export) -> str:
 
 def _shown(bands: list[str]) -> list[int]:
     """Places of red, green and blue among the bands, or of the first ones."""
-    if set(sensors.BANDS_RGB) <= set(bands):
-        return [bands.index(band) for band in sensors.BANDS_RGB]
+    colours = sensors.sensor_of(bands).true_colour
+    if set(colours) <= set(bands):
+        return [bands.index(band) for band in colours]
     return [min(place, len(bands) - 1) for place in range(3)]
 
 

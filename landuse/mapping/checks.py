@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landuse import band_names, choices, devices, optional_packages
+from landuse import band_file_names, choices, devices, optional_packages
 from landuse.evaluation import prediction_sets
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
@@ -41,7 +41,7 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
 def _check_are_no_bands(images: Sequence[Path]) -> None:
     """Refuse the bands of one image that are given as if they were several images."""
     files = [image for image in images if image.is_file()]
-    bands, _ = band_names.read_file_names([image.name for image in files])
+    bands, _ = band_file_names.read_file_names([image.name for image in files])
     alike = {band.image for band in bands}
     if len(bands) < 2 or len(bands) < len(images) or len({band.band for band in bands}) < 2:
         return

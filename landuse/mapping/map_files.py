@@ -8,7 +8,7 @@ import numpy as np
 from landuse import files
 from landuse.mapping import grids, plans, saved_blocks
 from landuse.outputs import area_tables, geotiffs, land_use_map, map_formats, map_layers
-from landuse.scenes import opening, thinning
+from landuse.scenes import colour_scenes, thinning
 
 
 def write_files(
@@ -71,7 +71,7 @@ def read_picture(plan: plans.Plan) -> map_layers.Picture:
     """Read the scene under the map in natural colour, coarse enough for a screen."""
     window = grids.pixels_in_grid(plan.grid, plan.shape)
     step = -(-max(window[2:]) // map_layers.LARGEST_PAGE)
-    with opening.in_true_colour(plan.scene) as scene:
+    with colour_scenes.in_true_colour(plan.scene) as scene:
         rgb = thinning.read_thinned(scene.read, window, step)
     rgb = np.take(rgb, np.minimum((0, 1, 2), rgb.shape[2] - 1), axis=2)
     part = grids.Grid(1, window[0], window[1], *window[2:])

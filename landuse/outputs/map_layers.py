@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from landuse import sensors
 from landuse.outputs import class_colours
 from landuse.rasters import geotransforms
 
@@ -44,7 +45,8 @@ def natural_colour(rgb: np.ndarray, units: str = "DN") -> np.ndarray:
     sample = rgb[::step, ::step][valid[::step, ::step]]
     sample = sample if len(sample) else rgb[valid]
     low = np.percentile(sample, 0.5, axis=0)
-    least = 600 if units == "DN" else 600 / 2750 * 255  # keeps the noise of an all-water scene calm
+    # keeps the noise of an all-water scene calm
+    least = 600 if units == "DN" else 600 / sensors.DN_AT_255 * 255
     spans = np.maximum(np.percentile(sample, 98.5, axis=0) - low, least)
     spans = np.sqrt(spans * spans.max())  # halfway to equal bands: white stays white, soil brown
     shares = ((rgb.astype(np.float32) - low) / spans).clip(0, 1) ** (1 / 1.5)

@@ -218,7 +218,7 @@ def read_named(path: str | os.PathLike[str], order: Sequence[str] | None = None)
     -------
     Patch
         Bands that have names lie in the order of EuroSAT, or as red, green and blue; bands of
-        the file that are none of Sentinel-2's are left out then.
+        the file that are none of the sensor's are left out then.
 
     Raises
     ------
@@ -238,8 +238,9 @@ def read_named(path: str | os.PathLike[str], order: Sequence[str] | None = None)
         found = naming.bands if naming.known else ()
     if not any(found):
         return Patch(pixels)
-    is_rgb = set(found) == set(sensors.BANDS_RGB)
-    names = sensors.BANDS_RGB if is_rgb else tuple(b for b in sensors.BANDS_MS if b in found)
+    sensor = sensors.sensor_of(band for band in found if band)
+    is_rgb = set(found) == set(sensor.true_colour)
+    names = sensor.true_colour if is_rgb else tuple(b for b in sensor.band_names if b in found)
     if names == found:
         return Patch(pixels, names)
     positions = [found.index(name) for name in names]

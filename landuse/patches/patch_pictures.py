@@ -20,12 +20,12 @@ def patch_in_colours(patch: np.ndarray, band_names: Sequence[str] | None = None)
     Returns
     -------
     ndarray of shape (rows, columns, 3), uint8
-        Without B04, B03 and B02, the first three bands (or the first as grey), stretched from the
-        2nd to the 98th percentile.
+        Without red, green and blue, the first three bands (or the first as grey), stretched from
+        the 2nd to the 98th percentile.
     """
     patch = np.asarray(patch)
     names = list(band_names or _usual_band_names(patch.shape[-1]))
-    natural = list(sensors.BANDS_RGB)
+    natural = list(sensors.sensor_of(names).true_colour)
     if set(natural) <= set(names):
         picture = patch[..., [names.index(name) for name in natural]]
         return picture if picture.dtype == np.uint8 else sensors.scale_to_rgb8(picture)
@@ -36,5 +36,4 @@ def patch_in_colours(patch: np.ndarray, band_names: Sequence[str] | None = None)
 
 
 def _usual_band_names(bands: int) -> Sequence[str]:
-    usual = (sensors.BANDS_MS, sensors.BANDS_RGB)
-    return next((names for names in usual if len(names) == bands), ["?"] * bands)
+    return sensors.band_names_of(bands)

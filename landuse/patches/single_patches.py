@@ -64,7 +64,8 @@ def read_for_model(
     patch = image_files.read_named(image, order)
     names, units = record["band_names"], record["units"]
     own_units = "rgb8" if patch.pixels.dtype == np.uint8 else "DN"
-    if own_units == "rgb8" and (units == "DN" or not set(names) <= set(sensors.BANDS_RGB)):
+    colours = sensors.sensor_of(names).true_colour
+    if own_units == "rgb8" and (units == "DN" or not set(names) <= set(colours)):
         raise ValueError(
             f"{image} has {patch.pixels.shape[2]} bands of {patch.pixels.dtype}, but the model "
             f"needs {', '.join(names)} in {units}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landuse import band_names, sensors
+from landuse import band_file_names, band_names, sensors
 from landuse.rasters import descriptions, reading, virtual_rasters
 from landuse.scenes import products, sentinel2
 
@@ -47,7 +47,7 @@ def images_by_resolution(folder: Path) -> list[str]:
 
 
 def read_band_folder(
-    folder: Path, files: Sequence[band_names.BandOfFile], others: Sequence[str]
+    folder: Path, files: Sequence[band_file_names.BandOfFile], others: Sequence[str]
 ) -> products.Product:
     """Read a folder of single-band files.
 
@@ -64,7 +64,7 @@ def read_band_folder(
             f"{folder}: holds bands of {len(images)} images ({', '.join(sorted(images)[:3])}, "
             "...), put each into a folder of its own"
         )
-    found: dict[str, band_names.BandOfFile] = {}
+    found: dict[str, band_file_names.BandOfFile] = {}
     for file in sorted(files, key=lambda file: (file.metres, file.file)):
         twin = found.setdefault(file.band, file)
         if twin.file != file.file and twin.metres == file.metres:
@@ -94,21 +94,21 @@ def read_band_folder(
     )
 
 
-def _names_of_sources(path: Path) -> list[str]:
+def _names_of_sources(path: Path, sensor: sensors.Sensor) -> list[str]:
     """Return what the sources of a VRT call its bands, where they agree."""
     names = []
     for sources in virtual_rasters.sources_of_bands(path):
-        told = {_name_of_source(source, band) for source, band in sources}
+        told = {_name_of_source(source, band, sensor) for source, band in sources}
         names.append(told.pop() if len(told) == 1 else "")
     return names
 
 
-def _name_of_source(path: Path, band: int) -> str:
+def _name_of_source(path: Path, band: int, sensor: sensors.Sensor) -> str:
     info = reading.read_info(path)
     described = info.band_names[band] if band < info.bands else ""
     if described or info.bands > 1:
         return described
-    return band_names.band_of_file(path.name) or ""
+    return band_file_names.band_of_file(path.name, sensor) or ""
 
 
 def _undeclared_mask(raster: reading.Raster) -> int | None:
@@ -123,13 +123,18 @@ def _undeclared_mask(raster: reading.Raster) -> int | None:
     return last if shown.size and (shown == np.iinfo(info.dtype).max).all() else None
 
 
-def _naming(path: Path, info: descriptions.RasterInfo, bands: Sequence[int]) -> band_names.Naming:
+def _naming(
+    path: Path, info: descriptions.RasterInfo, bands: Sequence[int], sensor: sensors.Sensor
+) -> band_names.Naming:
     """Find out how a raster names the bands that hold its image."""
     texts = list(info.band_names)
     if not any(texts) and not path.is_dir() and virtual_rasters.is_vrt(path):
-        texts = _names_of_sources(path) or texts
+        texts = _names_of_sources(path, sensor) or texts
     return band_names.name_bands(
-        [texts[band] for band in bands], str(path), [info.band_metadata[band] for band in bands]
+        [texts[band] for band in bands],
+        str(path),
+        [info.band_metadata[band] for band in bands],
+        sensor,
     )
 
 
@@ -137,9 +142,11 @@ def _assumed_bands(
     path: str, count: int, wanted: Sequence[str], naming: band_names.Naming
 ) -> tuple[list[str], str]:
     """Return the band names of a raster that says none, and the sentence that says so."""
-    without_cirrus = [band for band in sensors.BANDS_MS if band != "B10"]
-    if count == len(sensors.BANDS_MS):
-        names, order = list(sensors.BANDS_MS), "EuroSAT order"
+    sensor = sensors.sensor_of(wanted)
+    whose = "EuroSAT" if sensor is sensors.SENTINEL_2 else sensor.name
+    without_cirrus = list(sensor.combinations.get("L2A", ()))
+    if count == len(sensor.bands):
+        names, order = list(sensor.band_names), f"{whose} order"
     elif count == len(wanted):
         names, order = list(wanted), "the model's order"
     elif count == len(without_cirrus) and set(wanted) <= set(without_cirrus):
@@ -186,13 +193,14 @@ def _name_all(
     if order is not None:
         names = band_names.check_order(order, count, str(path))
         return names, (), "the bands are taken in the order of BAND_NAMES", ()
-    naming = _naming(path, info, bands)
+    sensor = sensors.sensor_of(wanted)
+    naming = _naming(path, info, bands, sensor)
     if naming.known:
         return list(naming.bands), (), "", naming.unknown
     if is_picture(info):
         said = "an 8-bit RGB image, its colours are taken as they are"
-        return list(sensors.BANDS_RGB), (), said, ()
-    band_names.check_understood(naming, str(path))
+        return list(sensor.true_colour), (), said, ()
+    band_names.check_understood(naming, str(path), sensor)
     names, said = _assumed_bands(str(path), count, wanted, naming)
     return names, tuple(names), said, ()
 
@@ -214,7 +222,8 @@ def read_single_raster(
     with reading.Raster(path) as raster:
         info, mask = raster.info, _undeclared_mask(raster)
     _check_is_no_view(path, is_picture(info))
-    if order is None and len(info.data_bands) == 1 and band_names.band_of_file(path.name):
+    alone = order is None and len(info.data_bands) == 1
+    if alone and band_file_names.band_of_file(path.name, sensors.sensor_of(wanted)):
         raise ValueError(
             f"{path}: is a single band of a product; give the product's or the bands' folder"
         )

@@ -3,18 +3,19 @@
 import contextlib
 from collections.abc import Sequence
 
+from landuse import sensors
 from landuse.rasters import descriptions, geotransforms, ground, reading, reference_systems
 from landuse.scenes import products, scene_reader
 
 SAME_PLACE = 1e-3  # of a pixel
 
 
-def _check_north_up(info: descriptions.RasterInfo) -> None:
+def _check_north_up(info: descriptions.RasterInfo, pixel: float) -> None:
     _, width, turn, _, tilt, height = info.geotransform or scene_reader.NOT_GEOREFERENCED
     if turn or tilt or width <= 0 or height >= 0:
         place = info.geotransform or scene_reader.NOT_GEOREFERENCED
         size = ground.measure(place, info.crs, (info.rows, info.columns))
-        command = ground.warp_command(info.path, size, scene_reader.PIXEL_SIZE)
+        command = ground.warp_command(info.path, size, pixel)
         raise ValueError(f"{info.path}: is not north up; warp it first ({command})")
 
 
@@ -44,6 +45,7 @@ def open_bands(
         If they do not lie on each other.
     """
     opened: dict[str, reading.Raster] = {}
+    pixel = sensors.sensor_of(band_names).pixel
     for name in band_names:
         path = found.bands[name].path
         if path not in opened:
@@ -51,11 +53,11 @@ def open_bands(
             opened[path] = reading.Raster(path, allow_vrt=is_raster, tiles=found.tiles)
             opened[path].mask_band = found.mask_band
             stack.callback(opened[path].close)
-            _check_north_up(opened[path].info)
+            _check_north_up(opened[path].info, pixel)
     rasters = [opened[found.bands[name].path] for name in band_names]
     _check_same_system(rasters, band_names)
     aligned = found.kind != "SAFE" and all(raster.info.geotransform for raster in rasters)
-    size = scene_reader.PIXEL_SIZE if found.kind == "SAFE" else _finest_pixel(rasters)
+    size = pixel if found.kind == "SAFE" else _finest_pixel(rasters)
     if not aligned or _fit(rasters, size):
         bands = [
             scene_reader.Band(name, raster, found.bands[name].index, reading.ratio_to(size, raster))

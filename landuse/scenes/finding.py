@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import band_names, sensors
+from landuse import band_file_names, band_names, sensors
 from landuse.scenes import band_files, other_containers, product_files, products, sentinel2
 
 WHAT_IS_READ = (
@@ -75,7 +75,7 @@ def _find_in_folder(
     if is_safe or any(product_files.PRODUCT_XML.match(name) for name in names):
         return sentinel2.read_safe(product_files.folder_tree(folder), str(folder), granule)
     images = band_files.image_files(folder) or band_files.images_by_resolution(folder)
-    bands, others = band_names.read_file_names(images)
+    bands, others = band_file_names.read_file_names(images, sensors.sensor_of(wanted))
     if bands:
         return band_files.read_band_folder(folder, bands, others)
     inner = sorted(name for name in names if name.upper().endswith(".SAFE"))

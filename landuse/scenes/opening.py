@@ -152,26 +152,6 @@ def open_scene(
     return scene
 
 
-def in_true_colour(scene: scene_reader.Scene) -> scene_reader.Scene:
-    """Open what a scene was read from once more, in red, green and blue, and without its clouds.
-
-    Nothing is looked for again. Where a colour is missing, the bands of the scene must do.
-
-    Parameters
-    ----------
-    scene : Scene
-
-    Returns
-    -------
-    Scene
-        A context manager of its own.
-    """
-    try:
-        return scene.reopen(sensors.BANDS_RGB)
-    except ValueError:
-        return scene.reopen(scene.band_names)
-
-
 def _open_bands(
     found: products.Product,
     band_names: Sequence[str],

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from landuse import sensors
 from landuse.scenes import scene_reader
 
 # of the check against the training data, in DN
 FULL_RANGE = 6.5535  # reflectance 1 is 65535 in place of 10000
-OFFSET = 1000  # what products from baseline 04.00 on hold too much
 NEAR_OFFSET = (850, 1600)  # by so much does the dark end of every band then lie too high
 LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
 SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
@@ -23,14 +23,13 @@ ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B1
 USUALLY = 0.6  # share of pixels in which a band that is darker than another one should be brighter
 MANY_OUTSIDE = 0.05  # share of the pixels of a picture outside of what 99.9 % of training are in
 LEAST_ALIKE = 0.3  # correlation of red, green and blue; of land it is above 0.7, of noise 0
-VISIBLE = ("B01", "B02", "B03", "B04")
 AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
 
 
 def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
     """Return DN as float64; rgb8 values scaled back."""
     dn = values.astype(np.float64)
-    return (dn - 1) * (2750 / 254) if units == "rgb8" else dn
+    return (dn - 1) * (sensors.DN_AT_255 / 254) if units == "rgb8" else dn
 
 
 def _known_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -159,7 +158,8 @@ def _explain_scale(
     """Return what is wrong with the values of all bands alike, None if nothing."""
     raised = levels[0] - trained[0]
     largest = np.percentile(dn, 99.9, axis=0)
-    visible = [number for number, band in enumerate(band_names) if band in VISIBLE]
+    sensor = sensors.sensor_of(band_names)
+    visible = [number for number, band in enumerate(band_names) if band in sensor.visible]
     at_floor = (dn <= 1).mean(axis=0)
     darkest = max(visible, key=lambda number: at_floor[number], default=None)
     floor = at_floor[darkest] if darkest is not None else 0.0
@@ -174,7 +174,7 @@ def _explain_scale(
             "16-bit DN? Give the product itself; or percent? Set REFLECTANCE_SCALE = 100"
         )
     # The air itself is brighter, so that one band tells; at the ground, dark water may reach 0.
-    if level != "L2A" and darkest is not None and floor > MANY_AT_FLOOR:
+    if sensor.offset and level != "L2A" and darkest is not None and floor > MANY_AT_FLOOR:
         return (
             f"{100 * floor:.0f} % of the pixels of {band_names[darkest]} are at the "
             "lowest value: was a radiometric offset subtracted twice? Set RADIOMETRIC_OFFSET = 0"
@@ -184,11 +184,11 @@ def _explain_scale(
             f"all bands are {FULL_RANGE:g} times as bright as the training data: reflectance 1 as "
             f"65535 in place of 10000? Set REFLECTANCE_SCALE = 65535"
         )
-    if NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
+    if sensor.offset and NEAR_OFFSET[0] <= raised.min() <= NEAR_OFFSET[1]:
         return (
             f"even the darkest pixels (1 %) of every band lie {raised.min():.0f} or more above the "
-            f"training data's ({_amounts(band_names, raised)}): a radiometric offset of 1000 that "
-            "was not subtracted? Set RADIOMETRIC_OFFSET = -1000"
+            f"training data's ({_amounts(band_names, raised)}): a radiometric offset of "
+            f"{sensor.offset} that was not subtracted? Set RADIOMETRIC_OFFSET = -{sensor.offset}"
         )
     return None
 
@@ -284,7 +284,7 @@ def check_sample(
     if scale is None:
         shift = 0
     elif "not subtracted" in scale:
-        shift = OFFSET
+        shift = sensors.sensor_of(band_names).offset
     else:
         return [scale]
     order = find_band_order(levels - shift, trained, band_names) or find_exchanged_infrared(

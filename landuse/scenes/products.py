@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-DEFAULT_QUANTIFICATION = 10_000
+from landuse import sensors
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Product:
     tile: str | None = None
     expected: dict[str, str] = field(default_factory=dict)
     offsets: dict[str, float] = field(default_factory=dict)
-    quantification: float = DEFAULT_QUANTIFICATION
+    quantification: float = sensors.REFLECTANCE_ONE
     cloud_mask: CloudMask | None = None
     picture: bool = False
     radiometry: str = ""

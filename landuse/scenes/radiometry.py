@@ -8,9 +8,8 @@ from landuse import sensors
 from landuse.rasters import reading
 from landuse.scenes import products, scene_reader
 
-TRAINING_SCALE = 10_000  # DN of reflectance 1 in EuroSAT
 PERCENT_SCALE = 100
-OFFSET_OF_2022 = 1000  # what products from baseline 04.00 on hold too much
+OFFSET_OF_2022 = sensors.SENTINEL_2.offset  # what products hold too much since then
 HIGHEST_REFLECTANCE = 2.0  # of clouds and of mirrors; a file with no more holds no DN
 HIGHEST_PERCENT = 100 * HIGHEST_REFLECTANCE
 BRIGHT_END, DARK_END = 99.9, 1  # percentiles
@@ -151,14 +150,14 @@ def _bright_end(bands: Sequence[scene_reader.Band], apply_tags: bool) -> float:
         scale, offset = band.raster.info.tags[band.index] if apply_tags else (1.0, 0.0)
         if values.size:
             ends.append(float(np.percentile(values * scale + offset, BRIGHT_END)))
-    return max(ends, default=TRAINING_SCALE)
+    return max(ends, default=sensors.REFLECTANCE_ONE)
 
 
 def _scale_of(bright_end: float) -> float:
     """Return the number that means reflectance 1, by the largest of the file."""
     if bright_end <= HIGHEST_REFLECTANCE:
         return 1.0
-    return PERCENT_SCALE if bright_end <= HIGHEST_PERCENT else TRAINING_SCALE
+    return PERCENT_SCALE if bright_end <= HIGHEST_PERCENT else sensors.REFLECTANCE_ONE
 
 
 def set_units(
@@ -200,11 +199,11 @@ def set_units(
         scale = reflectance_scale or _scale_of(_bright_end(bands, apply_tags=True))
         for band in bands:
             by, plus = band.raster.info.tags[band.index]
-            factor = TRAINING_SCALE / scale
+            factor = sensors.REFLECTANCE_ONE / scale
             band.units = (by * factor, plus * factor)
         by, plus = bands[0].raster.info.tags[bands[0].index]
         said = f"scale and offset that the file declares ({by:g}, {plus:+g}) are applied"
-        return [0.0] * len(bands), TRAINING_SCALE, said
+        return [0.0] * len(bands), sensors.REFLECTANCE_ONE, said
     said = (
         f"{reflectance_scale:g} is taken as reflectance 1 (REFLECTANCE_SCALE)"
         if (reflectance_scale)
@@ -215,10 +214,10 @@ def set_units(
     if reflectance_scale is None:
         _check_are_dn(found.path, bands)
         return list(offsets), found.quantification, ""
-    factor = TRAINING_SCALE / reflectance_scale
+    factor = sensors.REFLECTANCE_ONE / reflectance_scale
     for band, offset in zip(bands, offsets, strict=True):
         band.units = (factor, offset * factor)
-    return [0.0] * len(bands), TRAINING_SCALE, said
+    return [0.0] * len(bands), sensors.REFLECTANCE_ONE, said
 
 
 def _check_are_dn(path: str, bands: Sequence[scene_reader.Band]) -> None:

@@ -22,7 +22,6 @@ from landuse.scenes import cloud_masks, products
 
 Read = Callable[[int, int, int, int], tuple[np.ndarray, np.ndarray]]
 
-PIXEL_SIZE = 10.0  # metres; products are read on the grid of their 10 m bands
 LARGEST_DN = 65535
 NEARLY = 0.2  # share by which pixels may be larger or smaller without a word
 NOT_GEOREFERENCED: geotransforms.Geotransform = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -45,7 +44,7 @@ def to_training_dn(dn: np.ndarray, offset: float, quantification: float) -> np.n
     -------
     ndarray of the same shape, uint16
     """
-    value = (dn.astype(np.float64) + offset) * (10_000 / quantification)
+    value = (dn.astype(np.float64) + offset) * (sensors.REFLECTANCE_ONE / quantification)
     value = np.clip(np.floor(value + 0.5), 1, LARGEST_DN)
     return np.where(dn > 0, value, 0).astype(np.uint16)
 
@@ -107,23 +106,23 @@ def _on_disk(name: str) -> Path:
     return Path(member[1] if member else name)
 
 
-def _ground_messages(size: ground.Ground | None, crs: str, path: str) -> list[str]:
-    """Say where the pixels are not the 10 m on the ground that models are trained on."""
+def _ground_messages(size: ground.Ground | None, crs: str, path: str, pixel: float) -> list[str]:
+    """Say where the pixels are not those on the ground that models are trained on."""
     if not crs:
         return ["no georeference: the map has none either"]
     if size is None:
         return [
-            "its reference system does not say where on Earth it is: pixels may not be 10 m wide, "
-            "and areas are given in pixels and percent only"
+            "its reference system does not say where on Earth it is: pixels may not be "
+            f"{pixel:g} m wide, and areas are given in pixels and percent only"
         ]
     messages = []
-    if any(abs(side / PIXEL_SIZE - 1) > NEARLY for side in (size.width, size.height)):
+    if any(abs(side / pixel - 1) > NEARLY for side in (size.width, size.height)):
         square = abs(size.width / size.height - 1) <= 0.02
         sides = f"{size.width:.3g} m" if square else f"{size.width:.3g} m by {size.height:.3g} m"
         messages.append(
             f"the pixels measure {sides} on the ground, those of the training images "
-            f"{PIXEL_SIZE:g} m, so that windows see another piece of land than these did; "
-            f"{ground.warp_command(path, size, PIXEL_SIZE)} makes them alike"
+            f"{pixel:g} m, so that windows see another piece of land than these did; "
+            f"{ground.warp_command(path, size, pixel)} makes them alike"
         )
     if not size.is_true_to_scale:
         messages.append(
@@ -186,7 +185,9 @@ class Scene:
         if info.geotransform is None:
             self.ground = None
         file = "FILE" if found.kind == "folder" else found.path
-        self.messages = (*found.messages, *_ground_messages(self.ground, self.crs, file))
+        pixel = sensors.sensor_of(self.band_names).pixel
+        told = _ground_messages(self.ground, self.crs, file, pixel)
+        self.messages = (*found.messages, *told)
         self.is_picture, self.assumed_order = found.picture, found.order
         self.reopen: Callable[[Sequence[str]], Scene]  # other bands of the same; set on opening
         self._bands = tuple(bands)

@@ -1,18 +1,19 @@
 """Windows of a scene with their surroundings, as pictures for the eye: true colour and infrared."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from landuse import sensors
-from landuse.scenes import opening, scene_reader
+from landuse.scenes import colour_scenes, scene_reader
 
-INFRARED = ("B08", "B04", "B03")  # plants come out red
 LAYER_NAMES = {"rgb": "True colour", "infrared": "Infrared: plants are red"}
 LOW, HIGH = 0.5, 98.5  # percentiles of the scene that become dark and bright
-LEAST_SPAN = {"DN": 600.0, "rgb8": 600 / 2750 * 255}  # keeps the noise of calm scenes calm
+LEAST_SPAN = {
+    "DN": 600.0,
+    "rgb8": 600 / sensors.DN_AT_255 * 255,
+}  # keeps the noise of calm scenes calm
 
 
 def open_for_pictures(
@@ -30,17 +31,16 @@ def open_for_pictures(
     Returns
     -------
     scenes.Scene
-        With the bands B04, B03, B02, and B08 where there is one.
+        With red, green and blue, and near infrared where there is one.
     """
-    for bands, units in (((*sensors.BANDS_RGB, "B08"), "DN"), (sensors.BANDS_RGB, "DN")):
-        with contextlib.suppress(ValueError, FileNotFoundError):
-            return opening.open_scene(path, bands, units, radiometric_offset, granule=granule)
-    return opening.open_scene(path, sensors.BANDS_RGB, "rgb8", radiometric_offset, granule=granule)
+    return colour_scenes.open_in_colours(
+        path, radiometric_offset=radiometric_offset, granule=granule
+    )
 
 
 def layer_names(scene: scene_reader.Scene) -> list[str]:
     """Name the pictures that `window_pictures` gives of each window."""
-    wanted = ("rgb", "infrared") if "B08" in scene.band_names else ("rgb",)
+    wanted = ("rgb", "infrared") if colour_scenes.infrared_of(scene) else ("rgb",)
     return [LAYER_NAMES[name] for name in wanted]
 
 
@@ -95,10 +95,9 @@ def window_pictures(
         True colour, and infrared where the scene has it; 0 is nodata.
     """
     low, high = stretch_limits(scene.sample(seed=seed), scene.units)
-    positions = {name: index for index, name in enumerate(scene.band_names)}
-    wanted = [[positions[band] for band in sensors.BANDS_RGB]]
-    if "B08" in positions:
-        wanted.append([positions[band] for band in INFRARED])
+    wanted = [colour_scenes.colours_of(scene)]
+    if infrared := colour_scenes.infrared_of(scene):
+        wanted.append(infrared)
     for row, column in corners:
         pixels = stretched(_read_padded(scene, int(row), int(column), size), low, high)
         yield tuple(pixels[..., bands] for bands in wanted)

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from landuse import sensors
 from landuse.rasters import reading, vectors
 from landuse.scenes import product_files, products
 
@@ -17,7 +18,7 @@ from landuse.scenes import product_files, products
 BANDS_BY_ID = (
     "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12",
 )  # fmt: skip
-OFFSET_FROM_BASELINE_04 = -1000
+OFFSET_FROM_BASELINE_04 = -sensors.SENTINEL_2.offset
 
 COMPACT_NAME = re.compile(
     r"S2[A-Z]_MSIL(?P<level>1C|2A)_(?P<time>\d{8}T\d{6})_N(?P<baseline>\d{4})_R\d{3}"
@@ -206,7 +207,7 @@ def _radiometry(root: Element | None, name: str, title: str) -> tuple[dict[str, 
     if root is None:
         offsets, said = offsets_by_name(title)
         said = said or "no metadata, and no baseline in its name: radiometric offset 0"
-        return offsets, products.DEFAULT_QUANTIFICATION, said
+        return offsets, sensors.REFLECTANCE_ONE, said
     text = product_files.text_of(
         root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE"
     )
