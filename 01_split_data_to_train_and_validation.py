@@ -29,7 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse import band_names, choices, command_line
-from landuse.patches import class_folders, split_folders, splits
+from landuse.patches import class_folders, processing_levels, split_folders, splits
 
 # What to split, and where to put it
 PATH_TO_ALL_IMAGES = "data/sample/EuroSAT_MS"  # folder with a folder for each class
@@ -47,6 +47,7 @@ PATH_TO_SPLIT_LISTS: str | None = None  # folder with lists of names ending in t
 
 # What the patches are
 BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the files; None: as they say
+PROCESSING_LEVEL: Literal["L1C", "L2A"] | None = None  # None: as bands and names of the files tell
 
 # What is there already
 DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: replace an older split that this script made
@@ -76,6 +77,8 @@ def check_settings() -> None:
         splits.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
     if BAND_NAMES is not None:
         band_names.check_order(BAND_NAMES, len(BAND_NAMES), "BAND_NAMES")
+    if PROCESSING_LEVEL is not None:
+        choices.check_choice("PROCESSING_LEVEL", PROCESSING_LEVEL, processing_levels.LEVELS)
 
 
 def settings() -> dict[str, Any]:
@@ -87,6 +90,8 @@ def settings() -> dict[str, Any]:
     chosen: dict[str, Any] = {"PATH_TO_ALL_IMAGES": relative(PATH_TO_ALL_IMAGES), "SPLIT": SPLIT}
     if BAND_NAMES is not None:
         chosen["BAND_NAMES"] = BAND_NAMES
+    if PROCESSING_LEVEL is not None:
+        chosen["PROCESSING_LEVEL"] = PROCESSING_LEVEL
     if PATH_TO_SPLIT_LISTS is not None:
         return {**chosen, "PATH_TO_SPLIT_LISTS": relative(PATH_TO_SPLIT_LISTS)}
     chosen |= {"FRACTION_VALIDATION": FRACTION_VALIDATION, "FRACTION_TEST": FRACTION_TEST}

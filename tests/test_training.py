@@ -11,6 +11,7 @@ from landuse import files
 from landuse.evaluation import predictions
 from landuse.networks import dense, model_files, precisions
 from landuse.patches import band_statistics, split_folders
+from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
 from landuse.training import optimizers, run_callbacks, run_folders, runs, training_data
 
 SETTINGS = {"EPOCHS": 4, "NETWORK": "tiny", "PATH_TO_RUN": "x", "WORKERS": 1}
@@ -278,32 +279,49 @@ def test_the_first_step_is_traced_once():
     assert int(model.optimizer.iterations) == 4
 
 
-def test_fewer_images_than_a_batch(monkeypatch):
-    def four_images(path, part, bands, skip_bad=False):
-        return np.zeros((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
+def give_patches(monkeypatch, dtype):
+    """Let every part of every split hold four patches of two classes."""
 
+    def four_images(path, part, bands, skip_bad=False):
+        return np.ones((4, 64, 64, len(bands)), dtype), np.array([0, 0, 1, 1]), ["a", "b"], []
+
+    bands = BANDS_RGB if dtype == "uint8" else BANDS_MS
     monkeypatch.setattr(split_folders, "load_part", four_images)
+    monkeypatch.setattr(split_folders.Listing, "files", lambda self, part: [])
+    monkeypatch.setattr(split_folders.Listing, "bands", bands)
+
+
+def test_fewer_images_than_a_batch(monkeypatch):
+    give_patches(monkeypatch, "uint8")
     with pytest.raises(ValueError, match=r"BATCH_SIZE = 64, but .* has only 4 images"):
         training_data.read_data("split", "RGB", 64)
     with pytest.raises(ValueError, match="BANDS = 'NDVI'"):
         training_data.read_data("split", "NDVI", 2)
 
 
-def test_data_of_the_built_in_sample_say_so(monkeypatch):
-    def four_images(path, part, bands, skip_bad=False):
-        return np.ones((4, 64, 64, 3), "uint8"), np.array([0, 0, 1, 1]), ["a", "b"], ["x"] * 4
-
-    monkeypatch.setattr(split_folders, "load_part", four_images)
-    assert not training_data.read_data("split", "RGB", 2).built_in_sample
+def test_data_of_the_built_in_sample_say_so_and_are_of_level_1c(monkeypatch, capsys):
+    give_patches(monkeypatch, "uint8")
+    other = training_data.read_data("split", "RGB", 2)
+    assert (other.built_in_sample, other.level) == (False, None)
+    assert "nothing tells the level (L1C or L2A) of the images of split" in capsys.readouterr().out
     monkeypatch.setattr(split_folders, "is_split_of_sample", lambda split: True)
-    assert training_data.read_data("split", "RGB", 2).built_in_sample
+    sample = training_data.read_data("split", "RGB", 2)
+    assert (sample.built_in_sample, sample.level) == (True, "L1C")
+    assert "level" not in capsys.readouterr().out
+
+
+def test_the_level_is_that_of_the_cirrus_band_or_as_step_01_was_told(monkeypatch):
+    give_patches(monkeypatch, "uint16")
+    assert training_data.read_data("split", "RGB", 2).level == "L1C"  # files hold B10
+    monkeypatch.setattr(split_folders.Listing, "bands", BAND_COMBINATIONS["L2A"])
+    assert training_data.read_data("split", "RGB", 2).level is None
+    told = {"settings": {"PROCESSING_LEVEL": "L2A"}}
+    monkeypatch.setattr(split_folders, "_read_marker", lambda folder: told)
+    assert training_data.read_data("split", "RGB", 2).level == "L2A"
 
 
 def test_colours_of_multispectral_patches(monkeypatch, capsys):
-    def four_images(path, part, bands, skip_bad=False):
-        return np.ones((4, 64, 64, len(bands)), "uint16"), np.array([0, 0, 1, 1]), ["a", "b"], []
-
-    monkeypatch.setattr(split_folders, "load_part", four_images)
+    give_patches(monkeypatch, "uint16")
     training_data.read_data("split", "SWIR", 2)
     assert "multispectral" not in capsys.readouterr().out
     assert training_data.read_data("split", "RGB", 2).units == "DN"

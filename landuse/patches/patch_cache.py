@@ -69,8 +69,9 @@ def band_positions(
     if wanted is None:
         return None
     count = patch.pixels.shape[2]
-    is_photo = patch.pixels.dtype == np.uint8 and count == len(sensors.BANDS_RGB)
-    if is_photo and not set(wanted) <= set(sensors.BANDS_RGB):
+    colours = sensors.sensor_of(wanted).true_colour
+    is_photo = patch.pixels.dtype == np.uint8 and count == len(colours)
+    if is_photo and not set(wanted) <= set(colours):
         raise ValueError(
             f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(wanted)}: "
             "give multispectral images"
@@ -260,13 +261,26 @@ def _check_cache_folder(folder: Path) -> None:
 
 def _none_for_all(wanted: Wanted, paths: Sequence[Path]) -> Wanted:
     """Name all bands of the files as None does, so that both share a cache."""
-    everything = replace(wanted, bands=None)
-    patch = next(
-        (p for p in (_decode(path, everything) for path in paths) if not isinstance(p, str)), None
-    )
-    if patch is None or wanted.bands is None or wanted.bands != _kind(patch, everything)[2]:
+    if wanted.bands is None or wanted.bands != bands_of_first(paths, wanted.order):
         return wanted
-    return everything
+    return replace(wanted, bands=None)
+
+
+def bands_of_first(paths: Sequence[Path], order: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the names of all bands of the first patch that can be read; of none without one.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    order : sequence of str, optional
+        BAND_NAMES: the bands in the order of the files, in place of what these say.
+    """
+    everything = Wanted(order=None if order is None else tuple(order))
+    for path in paths:
+        patch = _decode(path, everything)
+        if not isinstance(patch, str):
+            return _kind(patch, everything)[2]
+    return ()
 
 
 def open_good_patches(

@@ -7,6 +7,7 @@ for, test.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -20,7 +21,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from landuse import files
-from landuse.patches import class_folders, cut_marker, part_names, patch_cache, splits
+from landuse.patches import (
+    class_folders,
+    cut_marker,
+    part_names,
+    patch_cache,
+    processing_levels,
+    splits,
+)
 from landuse.sample import sample_marker
 
 _MARKER = "split.json"
@@ -315,17 +323,19 @@ def has_part(path_to_split: str | os.PathLike[str], part: str) -> bool:
 
 def order_of(path_to_split: str | os.PathLike[str]) -> list[str] | None:
     """Return the BAND_NAMES that step 01 was given for a split, None where it was given none."""
-    marker = _read_marker(Path(path_to_split)) or {}
-    order = marker.get("settings", {}).get("BAND_NAMES")
+    order = _settings_of(Path(path_to_split)).get("BAND_NAMES")
     return list(order) if order else None
+
+
+def _settings_of(folder: Path) -> dict[str, Any]:
+    return (_read_marker(folder) or {}).get("settings", {})
 
 
 def bands_of_part(path_to_split: str | os.PathLike[str], part: str) -> tuple[str, ...]:
     """Return the names of the bands that `load_part` gives when it is asked for all."""
-    folder = Path(path_to_split)
-    images = class_folders.find_images(part_names.folder_of(folder, part), least_classes=1)
-    everything = [image for members in images.values() for image in members]
-    return patch_cache.bands_of_patches(everything, folder / ".cache", order_of(folder))
+    listing = Listing(path_to_split)
+    cache, order = listing.folder / ".cache", order_of(listing.folder)
+    return patch_cache.bands_of_patches(listing.files(part), cache, order)
 
 
 def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
@@ -334,8 +344,47 @@ def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
     return marker is not None and marker.get("built_in_sample") is True
 
 
+class Listing:
+    """The images of a split: each part is listed once, when it is first asked for.
+
+    Parameters
+    ----------
+    path_to_split : folder made by script 01
+    """
+
+    def __init__(self, path_to_split: str | os.PathLike[str]) -> None:
+        self.folder = Path(path_to_split)
+        self._images: dict[str, dict[str, list[Path]]] = {}
+
+    def images(self, part: str) -> dict[str, list[Path]]:
+        """Return the images of each class of a part."""
+        if part not in self._images:
+            check_split(self.folder, ("train", part))
+            place = part_names.folder_of(self.folder, part)
+            least = 2 if part == "train" else 1
+            self._images[part] = class_folders.find_images(place, least_classes=least)
+        return self._images[part]
+
+    def files(self, part: str) -> list[Path]:
+        """Return all images of a part, class by class."""
+        return [image for members in self.images(part).values() for image in members]
+
+    @functools.cached_property
+    def bands(self) -> tuple[str, ...]:
+        """The bands of the first image to train with that can be read."""
+        return patch_cache.bands_of_first(self.files("train"), order_of(self.folder))
+
+    @property
+    def level(self) -> str | None:
+        """The level of the images: as script 01 was told, or as they tell themselves."""
+        told = _settings_of(self.folder).get("PROCESSING_LEVEL")
+        if told is None and is_split_of_sample(self.folder):
+            return "L1C"
+        return told or processing_levels.level_of(self.files("train"), self.bands)
+
+
 def load_part(
-    path_to_split: str | os.PathLike[str],
+    path_to_split: str | os.PathLike[str] | Listing,
     part: str,
     bands: Sequence[str] | None = None,
     skip_bad: bool = False,
@@ -344,7 +393,7 @@ def load_part(
 
     Parameters
     ----------
-    path_to_split : folder made by script 01
+    path_to_split : folder made by script 01, or its images where these are listed already
     part : {"train", "validation", "test"}
     bands : names of the bands wanted, in order; None: all
     skip_bad : see `open_patches`
@@ -358,18 +407,15 @@ def load_part(
         The classes of the train part, sorted.
     files : list of N paths
     """
-    folder = Path(path_to_split)
-    check_split(folder, ("train", part))
-    place, learned = part_names.folder_of(folder, part), part_names.folder_of(folder, "train")
-    training = class_folders.find_images(learned)
-    class_names = list(training)
-    images = training if part == "train" else class_folders.find_images(place, least_classes=1)
-    unknown = [name for name in images if name not in class_names]
+    listing = path_to_split if isinstance(path_to_split, Listing) else Listing(path_to_split)
+    folder = listing.folder
+    class_names = list(listing.images("train"))
+    unknown = [name for name in listing.images(part) if name not in class_names]
     if unknown:
+        place, learned = (part_names.folder_of(folder, name) for name in (part, "train"))
         raise ValueError(f"{place} has classes that {learned} lacks: {', '.join(unknown)}")
-    everything = [image for members in images.values() for image in members]
     patches, files = patch_cache.open_good_patches(
-        everything, bands, folder / ".cache", skip_bad, order_of(folder)
+        listing.files(part), bands, folder / ".cache", skip_bad, order_of(folder)
     )
     labels = np.array([class_names.index(file.parent.name) for file in files], np.int64)
     return patches, labels, class_names, files

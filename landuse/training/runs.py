@@ -92,7 +92,7 @@ class Run:
             "weights": run_folders.without_absolute_paths({"weights": weights})["weights"],
             "dense": False,
             "mosaic": None,
-            "processing_level": "L1C",
+            "processing_level": data.level,
             "built_in_sample": data.built_in_sample,
             "settings": run_folders.without_absolute_paths(self.settings),
             "versions": run_folders.versions(),

@@ -44,6 +44,8 @@ class Data:
         Images that nothing is decided by.
     built_in_sample : bool
         Whether the images are the made ones of the built-in sample.
+    level : {"L1C", "L2A"}, optional
+        At which they were processed, where that is known.
     """
 
     train: Part
@@ -54,6 +56,7 @@ class Data:
     statistics: dict
     test: Part | None = None
     built_in_sample: bool = False
+    level: str | None = None
 
     def steps(self, batch_size: int) -> int:
         """Count the steps of one pass over the training images."""
@@ -136,27 +139,49 @@ def read_data(
     ValueError
         If there are fewer images than a batch, or a part has classes that train/ lacks.
     """
-    band_names = sensors.chosen_bands(bands)
-    train, class_names = _read_part(path_to_split, "train", band_names, skip_bad)
-    validation, _ = _read_part(path_to_split, "validation", band_names, skip_bad)
+    listing = split_folders.Listing(path_to_split)
+    sensor = sensors.sensor_of(listing.bands)
+    band_names = sensors.chosen_bands(bands, sensor)
+    train, class_names = _read_part(listing, "train", band_names, skip_bad)
+    validation, _ = _read_part(listing, "validation", band_names, skip_bad)
     _say_what_is_missing(validation.labels, class_names)
     has_test = split_folders.has_part(path_to_split, "test")
-    test = _read_part(path_to_split, "test", band_names, skip_bad)[0] if has_test else None
+    test = _read_part(listing, "test", band_names, skip_bad)[0] if has_test else None
     _check_batch_size(batch_size, len(train.labels), path_to_split)
     statistics = band_statistics.training_statistics(path_to_split, train.patches, band_names)
     units = statistics["units"]
-    if units == "DN" and band_names == list(sensors.BANDS_RGB):
+    if units == "DN" and band_names == list(sensor.true_colour):
         used = ", ".join(band_names)
         print(f"note: {path_to_split} has multispectral patches; only {used} of them are used")
     sample = split_folders.is_split_of_sample(path_to_split)
-    return Data(train, validation, class_names, band_names, units, statistics, test, sample)
+    return Data(
+        train,
+        validation,
+        class_names,
+        band_names,
+        units,
+        statistics,
+        test,
+        built_in_sample=sample,
+        level=_level(listing, sensor),
+    )
+
+
+def _level(listing: split_folders.Listing, sensor: sensors.Sensor) -> str | None:
+    """Return the level of the images, and say so where nothing tells it."""
+    if listing.level is None and sensor is sensors.SENTINEL_2:
+        print(
+            f"note: nothing tells the level (L1C or L2A) of the images of {listing.folder}, and "
+            "so nothing will warn of scenes of the other one: PROCESSING_LEVEL in script 01 says it"
+        )
+    return listing.level
 
 
 def _read_part(
-    path_to_split: str, part: str, band_names: Sequence[str], skip_bad: bool
+    listing: split_folders.Listing, part: str, band_names: Sequence[str], skip_bad: bool
 ) -> tuple[Part, list[str]]:
     patches, labels, class_names, names = split_folders.load_part(
-        path_to_split, part, band_names, skip_bad=skip_bad
+        listing, part, band_names, skip_bad=skip_bad
     )
     return Part(patches, labels, list(names)), list(class_names)
 
