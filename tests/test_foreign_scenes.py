@@ -7,7 +7,15 @@ from osgeo import gdal
 
 from image_functions import BANDS_MS, BANDS_RGB, pooled_statistics
 from landuse.rasters import ground, reading, resampling, writing
-from landuse.scenes import band_files, finding, opening, other_containers, plausibility, radiometry
+from landuse.scenes import (
+    band_files,
+    band_orders,
+    finding,
+    opening,
+    other_containers,
+    plausibility,
+    radiometry,
+)
 
 SIZE = 96
 PLACE = (600_000.0, 10.0, 0.0, 4_850_000.0, 0.0, -10.0)
@@ -107,6 +115,34 @@ def test_an_assumed_order_that_is_surely_wrong_is_an_error(tmp_path):
             plausibility.check_against_model(scene, {"statistics": statistics})
     with opening.open_scene(path, BANDS_MS, order=IDS) as scene:
         assert plausibility.check_against_model(scene, {"statistics": statistics}) == []
+
+
+def test_names_that_are_surely_wrong_are_an_error_unless_confirmed(tmp_path):
+    record = {"statistics": pooled_statistics(made(BANDS_MS)[np.newaxis], BANDS_MS)}
+    path = write(tmp_path / "a.tif", made(IDS), BANDS_MS)
+    with opening.open_scene(path, BANDS_MS) as scene:
+        text = r"names its bands, but they seem to lie in the order of a product.*B8A holds B12"
+        with pytest.raises(ValueError, match=text):
+            plausibility.check_against_model(scene, record)
+    with opening.open_scene(path, BANDS_MS, order=BANDS_MS) as scene:
+        (warning,) = plausibility.check_against_model(scene, record)
+        assert "seem to lie in the order of a product" in warning
+    with opening.open_scene(path, BANDS_MS, order=IDS) as scene:
+        assert plausibility.check_against_model(scene, record) == []
+    right = write(tmp_path / "b.tif", made(IDS), IDS)
+    with opening.open_scene(right, BANDS_MS) as scene:
+        assert plausibility.check_against_model(scene, record) == []
+
+
+def test_ground_without_the_air_above_is_not_taken_for_exchanged_colours():
+    air = np.array([900, 650, 400, 0])  # DN that scattering adds to B01, B02, B03 and B08
+    ground = np.random.default_rng(2).normal((300, 350, 600, 2500), 60, (4000, 4))
+    names = ("B01", "B02", "B03", "B08")
+    trained = np.percentile(ground + air, (1, 50, 99), axis=0)
+    levels = np.percentile(ground, (1, 50, 99), axis=0)
+    assert band_orders.find_band_order(levels, trained, names, surely=True) is None
+    blue_last = band_orders.find_band_order(trained[:, ::-1], trained, names, surely=True)
+    assert "in reverse order" in blue_last[0]
 
 
 def test_guessed_bands_are_not_called_found(tmp_path):

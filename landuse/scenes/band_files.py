@@ -315,6 +315,7 @@ def _product_of(
         messages=(said,) if said else (),
         doubt="" if picture else sentinel2.doubt_by_name(path.name),
         order=assumed,
+        named_by_file=order is None and not assumed and not picture,
         mask_band=mask,
         unknown=unknown,
     )

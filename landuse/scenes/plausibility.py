@@ -1,13 +1,12 @@
 """Whether a scene looks like what a model was trained on."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from landuse import sensors
-from landuse.scenes import scene_reader
+from landuse.scenes import band_orders, scene_reader
 
 # of the check against the training data, in DN
 FULL_RANGE = 6.5535  # reflectance 1 is 65535 in place of 10000
@@ -16,14 +15,8 @@ LARGEST_8_BIT = 262  # 255 after the round trip through rgb8
 SMALLEST_RGB8 = 12  # DN 1, and thus a reflectance of 1.0, after the same
 MANY_AT_FLOOR = 0.05  # share of pixels at DN 1, which visible bands never reach above the air
 MOST_AT_FLOOR = 0.3  # that share is lower in 8-bit values
-CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
-CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there are many
-VEGETATION = 1.5  # there, near infrared is so many times brighter than B04 and B12 at least
-ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B12
-USUALLY = 0.6  # share of pixels in which a band that is darker than another one should be brighter
 MANY_OUTSIDE = 0.05  # share of the pixels of a picture outside of what 99.9 % of training are in
 LEAST_ALIKE = 0.3  # correlation of red, green and blue; of land it is above 0.7, of noise 0
-AFTER_B08 = ("B8A", "B09", "B10", "B11", "B12")  # in a product; in EuroSAT B8A comes last
 
 
 def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
@@ -32,119 +25,13 @@ def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
     return (dn - 1) * (sensors.DN_AT_255 / 254) if units == "rgb8" else dn
 
 
-def _known_orders(band_names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return orders that bands are mistaken for: by cause, the band that each name holds."""
-    product = [band for band in AFTER_B08 if band in band_names]
-    eurosat = [*product[1:], *product[:1]]
-    causes = {
-        "in reverse order (as blue, green, red for red, green, blue)": dict(
-            zip(band_names, band_names[::-1], strict=True)
-        )
-    }
-    if "B8A" in product and len(product) > 2:
-        causes |= {
-            "in the order of a product (B8A after B08), taken for the order of EuroSAT (B8A "
-            "last)": dict(zip(eurosat, product, strict=True)),
-            "in the order of EuroSAT (B8A last), taken for the order of a product (B8A after "
-            "B08)": dict(zip(product, eurosat, strict=True)),
-        }
-    return causes
-
-
-def _features(percentiles: np.ndarray) -> np.ndarray:
-    """Return what tells bands apart: dark end, median, bright end, and the span of these."""
-    span = percentiles[-1:] - percentiles[:1]
-    # the 50 keeps the noise of the darkest bands from counting
-    return np.log(np.maximum(np.concatenate([percentiles, span]), 0) + 50)
-
-
-def _misfit(
-    levels: np.ndarray, trained: np.ndarray, names: Sequence[str], held: dict[str, str]
-) -> float:
-    """Return how unlike the training data a scene is, if a band called a is really held[a]."""
-    order = [list(names).index(held.get(band, band)) for band in names]
-    return float(np.abs(_features(levels) - _features(trained)[:, order]).sum())
-
-
-def find_band_order(
-    levels: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
-) -> tuple[str, dict[str, str]] | None:
-    """Find out whether another order of the bands fits the training data clearly better.
-
-    Every land cover is unlike the average in all its bands together, and a wrong order is
-    unlike it in some bands and not in their neighbours. So orders are compared with each
-    other, not with a limit. In real single-class scenes and patches none of the wrong orders
-    fits better than the right one.
-
-    Parameters
-    ----------
-    levels, trained : ndarray of shape (3, bands), DN
-        1, 50 and 99 % of the scene and of the training data.
-    band_names : sequence of str
-
-    Returns
-    -------
-    (str, dict) or None
-        The order the bands seem to be in, and by name the band that it holds.
-    """
-    held = _known_orders(band_names)
-    found = {
-        cause: _misfit(levels, trained, band_names, held[cause]) + CLEARLY_BETTER for cause in held
-    }
-    for pair in itertools.combinations(band_names, 2):
-        cause = _exchanged(*pair)
-        held[cause] = dict(zip(pair, pair[::-1], strict=True))
-        found[cause] = _misfit(levels, trained, band_names, held[cause]) + CLEARLY_BETTER_PAIR
-    best = min(found, key=lambda cause: found[cause], default=None)
-    usual = _misfit(levels, trained, band_names, {})
-    return (best, held[best]) if best is not None and found[best] < usual else None
-
-
-def _exchanged(one: str, other: str) -> str:
-    return f"with {one} and {other} exchanged"
-
-
-def find_exchanged_infrared(
-    dn: np.ndarray, trained: np.ndarray, band_names: Sequence[str]
-) -> tuple[str, dict[str, str]] | None:
-    """Find out whether B12 was exchanged with B11 or B04, of which it has about the range.
-
-    Ranges cannot tell these, but pixels can. B11 is brighter than B12 nearly everywhere, and over
-    vegetation B12 is brighter than B04 more often than not; as haze and some fields are an
-    exception to that, the ranges must agree there.
-
-    Parameters
-    ----------
-    dn : ndarray of shape (pixels, bands)
-    trained : ndarray of shape (3, bands)
-        1, 50 and 99 % of the training data.
-    band_names : sequence of str
-
-    Returns
-    -------
-    (str, dict) or None
-        As `find_band_order`.
-    """
-    of = {band: dn[:, number] for number, band in enumerate(band_names)}
-    if {"B11", "B12"} <= set(of) and (of["B11"] < of["B12"]).mean() > USUALLY:
-        return _exchanged("B11", "B12"), {"B11": "B12", "B12": "B11"}
-    near = next((of[band] for band in ("B8A", "B08") if band in of), None)
-    if near is None or not {"B04", "B12"} <= set(of):
-        return None
-    green = near > VEGETATION * np.maximum(of["B04"], of["B12"])
-    if green.mean() < ENOUGH_VEGETATION or (of["B12"] < of["B04"])[green].mean() <= USUALLY:
-        return None
-    levels, held = np.percentile(dn, (1, 50, 99), axis=0), {"B04": "B12", "B12": "B04"}
-    better = _misfit(levels, trained, band_names, held) < _misfit(levels, trained, band_names, {})
-    return (_exchanged("B04", "B12"), held) if better else None
-
-
 def _is_of_full_range(levels: np.ndarray, trained: np.ndarray) -> bool:
     """Tell whether values look like the training data's, stretched to all of 16 bits."""
     stretched = levels[:2] / np.maximum(trained[:2], 1)
-    closer = np.abs(_features(levels / FULL_RANGE) - _features(trained)).sum()
+    closer = np.abs(band_orders.features(levels / FULL_RANGE) - band_orders.features(trained)).sum()
     return bool(
-        (stretched > 2.5).all() and closer < np.abs(_features(levels) - _features(trained)).sum()
+        (stretched > 2.5).all()
+        and closer < np.abs(band_orders.features(levels) - band_orders.features(trained)).sum()
     )
 
 
@@ -246,6 +133,7 @@ def check_sample(
     level: str | None = None,
     assumed_order: Sequence[str] = (),
     one_class: bool = False,
+    named_by_file: bool = False,
 ) -> list[str]:
     """Compare pixels of a scene with the statistics of a model's training data.
 
@@ -261,6 +149,8 @@ def check_sample(
         Names that the bands of a file without names were given.
     one_class : bool
         Whether the pixels may be of one class, so that their median says nothing.
+    named_by_file : bool
+        Whether the names are what somebody has written into a file.
 
     Returns
     -------
@@ -270,7 +160,7 @@ def check_sample(
     Raises
     ------
     ValueError
-        If the bands were given names, and seem to lie in another order.
+        If the bands were given names, or have them from a file, and lie in another order.
     """
     if len(sample) == 0:
         return ["no valid pixel was met in a sample of the scene"]
@@ -287,15 +177,23 @@ def check_sample(
         shift = sensors.sensor_of(band_names).offset
     else:
         return [scale]
-    order = find_band_order(levels - shift, trained, band_names) or find_exchanged_infrared(
-        dn - shift, trained, band_names
-    )
+    order = band_orders.find_band_order(
+        levels - shift, trained, band_names
+    ) or band_orders.find_exchanged_infrared(dn - shift, trained, band_names)
     warnings = [scale] if scale else []
     if order and assumed_order:
         right = (order[1].get(band, band) for band in assumed_order)
         raise ValueError(
             f"the bands have no names, were taken as {' '.join(assumed_order)}, and seem to lie "
             f"{order[0]}: set BAND_NAMES to their order, perhaps {' '.join(right)}"
+        )
+    surely = band_orders.find_band_order(levels - shift, trained, band_names, surely=True)
+    if surely and named_by_file:
+        held = (f"{name} holds {band}" for name, band in surely[1].items() if name != band)
+        raise ValueError(
+            f"the file names its bands, but they seem to lie {surely[0]} ({', '.join(held)}): name "
+            "them as they are, or set BAND_NAMES to the bands in the order of the file, also to "
+            "say that its names are right"
         )
     if order:
         warnings.append(f"the bands seem to lie {order[0]}: name the bands of the file (B02, ...)")
@@ -352,6 +250,7 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
             record["statistics"],
             scene.level,
             scene.assumed_order,
+            named_by_file=scene.named_by_file,
         )
     except ValueError as error:
         raise ValueError(f"{scene.name}: {error}") from error

@@ -63,6 +63,8 @@ class Product:
         a baseline with an offset, or of a time since which products have one.
     order : tuple of str
         Names that the bands of a raster without names were given, in the order of the file.
+    named_by_file : bool
+        Whether a raster says the names of its bands itself.
     mask_band : int or None
         Band of a raster, from 0, that is 0 where the others are not valid.
     unknown : tuple of str
@@ -88,6 +90,7 @@ class Product:
     messages: tuple[str, ...] = ()
     doubt: str = ""
     order: tuple[str, ...] = ()
+    named_by_file: bool = False
     mask_band: int | None = None
     unknown: tuple[str, ...] = ()
     tiles: tuple[str, ...] = ()

@@ -156,6 +156,8 @@ class Scene:
         Whether it is an 8-bit RGB image.
     assumed_order : tuple of str
         Names that the bands of a raster without names were given, in the order of the file.
+    named_by_file : bool
+        Whether a raster says the names of its bands, and nobody has confirmed them.
     messages : tuple of str
         What was assumed, for the user to read.
     """
@@ -189,6 +191,7 @@ class Scene:
         told = _ground_messages(self.ground, self.crs, file, pixel)
         self.messages = (*found.messages, *told)
         self.is_picture, self.assumed_order = found.picture, found.order
+        self.named_by_file = found.named_by_file
         self.reopen: Callable[[Sequence[str]], Scene]  # other bands of the same; set on opening
         self._bands = tuple(bands)
         self._clouds: cloud_masks.Clouds | None = None
