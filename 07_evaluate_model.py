@@ -24,7 +24,7 @@ import numpy as np
 
 from landuse import command_line, files
 from landuse.networks import model_files, shipped
-from landuse.patches import class_folders, part_names, patch_cache, split_folders
+from landuse.patches import class_folders, part_names, patch_cache, split_marker
 
 if TYPE_CHECKING:
     pass
@@ -79,7 +79,7 @@ def main() -> None:
             everything,
             record["band_names"],
             skip_bad=SKIP_BAD_PATCHES,
-            order=split_folders.order_of(Path(PATH_TO_IMAGES).parent),
+            order=split_marker.order_of(Path(PATH_TO_IMAGES).parent),
         )
         check_units(patches, record, path_to_model)
 

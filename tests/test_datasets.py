@@ -13,7 +13,7 @@ from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB
 from landuse import sensors
-from landuse.patches import class_folders, patch_cache, split_folders, splits
+from landuse.patches import class_folders, patch_cache, split_folders, split_marker, splits
 
 
 def write_ms(path, value=1000, bands=13, size=64):
@@ -236,17 +236,15 @@ def test_a_split_tells_whether_it_was_made_from_the_built_in_sample(ms_folder, t
     (tmp_path / "sample.json").write_text("{}")
     make(ms_folder, tmp_path / "sample")
     make(ms_folder.rename(tmp_path / "mine"), tmp_path / "beside")
-    found = {
-        name: split_folders.is_split_of_sample(tmp_path / name) for name in ("other", "sample")
-    }
+    found = {name: split_marker.is_of_sample(tmp_path / name) for name in ("other", "sample")}
     assert found == {"other": False, "sample": True}
-    assert not split_folders.is_split_of_sample(tmp_path / "beside")
+    assert not split_marker.is_of_sample(tmp_path / "beside")
     marker = json.loads((tmp_path / "sample" / "split.json").read_text())
     del marker["built_in_sample"]  # as older versions wrote it
     (tmp_path / "sample" / "split.json").write_text(json.dumps(marker))
-    assert not split_folders.is_split_of_sample(tmp_path / "sample")
+    assert not split_marker.is_of_sample(tmp_path / "sample")
     (tmp_path / "sample" / "split.json").unlink()
-    assert not split_folders.is_split_of_sample(tmp_path / "sample")
+    assert not split_marker.is_of_sample(tmp_path / "sample")
 
 
 def test_images_are_copied_where_links_are_not_possible(ms_folder, tmp_path, monkeypatch):

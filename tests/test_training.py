@@ -10,7 +10,7 @@ import image_functions
 from landuse import files
 from landuse.evaluation import predictions
 from landuse.networks import dense, model_files, precisions
-from landuse.patches import band_statistics, split_folders
+from landuse.patches import band_statistics, split_folders, split_marker
 from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
 from landuse.training import optimizers, run_callbacks, run_folders, runs, training_data
 
@@ -304,7 +304,7 @@ def test_data_of_the_built_in_sample_say_so_and_are_of_level_1c(monkeypatch, cap
     other = training_data.read_data("split", "RGB", 2)
     assert (other.built_in_sample, other.level) == (False, None)
     assert "nothing tells the level (L1C or L2A) of the images of split" in capsys.readouterr().out
-    monkeypatch.setattr(split_folders, "is_split_of_sample", lambda split: True)
+    monkeypatch.setattr(split_marker, "is_of_sample", lambda split: True)
     sample = training_data.read_data("split", "RGB", 2)
     assert (sample.built_in_sample, sample.level) == (True, "L1C")
     assert "level" not in capsys.readouterr().out
@@ -316,7 +316,7 @@ def test_the_level_is_that_of_the_cirrus_band_or_as_step_01_was_told(monkeypatch
     monkeypatch.setattr(split_folders.Listing, "bands", BAND_COMBINATIONS["L2A"])
     assert training_data.read_data("split", "RGB", 2).level is None
     told = {"settings": {"PROCESSING_LEVEL": "L2A"}}
-    monkeypatch.setattr(split_folders, "_read_marker", lambda folder: told)
+    monkeypatch.setattr(split_marker, "read", lambda folder: told)
     assert training_data.read_data("split", "RGB", 2).level == "L2A"
 
 

@@ -240,7 +240,7 @@ def _rows(
     y = top + (candidates.rows[chosen] + SIZE / 2) * height
     degrees = point_files.longitudes_latitudes(np.column_stack([x, y]), scene.crs)
     code = reference_systems.crs_code(scene.crs) or reference_systems.crs_name(scene.crs)
-    size = scene.ground.width if scene.ground is not None else scene_reader.PIXEL_SIZE
+    size = scene.ground.width if scene.ground is not None else sensors.SENTINEL_2.pixel
     rows = []
     for number, index in enumerate(chosen):
         feature = int(candidates.features[index])

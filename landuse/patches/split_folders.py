@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,31 +21,12 @@ from tqdm import tqdm
 from landuse import files
 from landuse.patches import (
     class_folders,
-    cut_marker,
     part_names,
     patch_cache,
     processing_levels,
+    split_marker,
     splits,
 )
-from landuse.sample import sample_marker
-
-_MARKER = "split.json"
-_MADE_BY = "01_split_data_to_train_and_validation"
-
-
-def _names(split: splits.Split) -> dict[str, list[str]]:
-    return {
-        part: [f"{name}/{image.name}" for name, images in classes.items() for image in images]
-        for part, classes in split.items()
-    }
-
-
-def _read_marker(folder: Path) -> dict[str, Any] | None:
-    try:
-        marker = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return marker if isinstance(marker, dict) and marker.get("made_by") == _MADE_BY else None
 
 
 def _is_empty(folder: Path) -> bool:
@@ -102,40 +81,24 @@ def split_is_there(folder: Path, split: splits.Split, settings: Mapping[str, Any
     """
     if not folder.exists() or _is_empty(folder):
         return False
-    marker = _read_marker(folder)
+    marker = split_marker.read(folder)
     advice = "choose another folder, or set DELETE_OLD_PATH_TO_SPLIT_DATASETS = True"
     if marker is None:
         raise ValueError(
-            f"{folder} is there already and was not made by this script (it has no {_MARKER}); "
-            "it is left as it is: choose another folder"
+            f"{folder} is there already and was not made by this script (it has no "
+            f"{split_marker.FILE}); it is left as it is: choose another folder"
         )
     differences = _differences(marker.get("settings", {}), settings)
     if differences:
         raise ValueError(f"{folder} holds a split with other settings: {differences}; {advice}")
-    if marker.get("files") != _digest_of_names(split):
+    if marker.get("files") != split_marker.digest_of(split):
         raise ValueError(
             f"{folder} holds a split of other images: the source has changed since; {advice}"
         )
-    missing = _count_missing(folder, _names(split))
+    missing = _count_missing(folder, split_marker.names_in(split))
     if missing:
         raise ValueError(f"{folder}: {missing} images of the split are gone; {advice}")
     return True
-
-
-def _digest_of_names(split: splits.Split) -> str:
-    return hashlib.sha256(json.dumps(_names(split)).encode()).hexdigest()
-
-
-def _sources(split: splits.Split) -> set[Path]:
-    """Return the folders of the data sets that a split takes images from."""
-    members = (images for classes in split.values() for images in classes.values())
-    return {image.parent.parent for images in members for image in images}
-
-
-def _is_of_sample(source: Path) -> bool:
-    """Tell whether a data set is a part of the sample, or was cut from its scene."""
-    cut = cut_marker.read(source) or {}
-    return sample_marker.is_of_sample(source) or cut.get("built_in_sample") is True
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -149,11 +112,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _fill_folder(folder: Path, split: splits.Split, settings: Mapping[str, Any]) -> None:
-    marker = {"made_by": _MADE_BY, "format": 1, "settings": dict(settings)}
-    marker["files"] = _digest_of_names(split)
-    marker["built_in_sample"] = all(_is_of_sample(source) for source in _sources(split))
     # First, and in one go, so that a folder left by a killed run can be told to be ours.
-    (folder / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+    split_marker.write(folder, split, settings)
     total = sum(len(images) for classes in split.values() for images in classes.values())
     with tqdm(total=total, desc="linking", unit="image", leave=False) as bar:
         for part, classes in split.items():
@@ -162,7 +122,7 @@ def _fill_folder(folder: Path, split: splits.Split, settings: Mapping[str, Any])
                 for image in images:
                     _link_or_copy(image, folder / part / name / image.name)
                 bar.update(len(images))
-    for part, names in _names(split).items():
+    for part, names in split_marker.names_in(split).items():
         text = "".join(f"{name}\n" for name in names)
         (folder / f"{part}.txt").write_text(text, encoding="utf-8")
 
@@ -179,7 +139,7 @@ def _build_folder(building: Path, split: splits.Split, settings: Mapping[str, An
 def _foreign_entries(folder: Path) -> list[str]:
     """Entries of one of our split folders that neither script 01 nor a later step put there."""
     ours = {
-        _MARKER,
+        split_marker.FILE,
         "statistics.json",
         ".cache",
         *splits.PARTS,
@@ -205,10 +165,10 @@ def _foreign_files(folder: Path) -> list[str]:
 
 
 def _check_may_delete(folder: Path) -> None:
-    if _read_marker(folder) is None:
+    if split_marker.read(folder) is None:
         raise ValueError(
-            f"{folder} was not made by this script (it has no {_MARKER}) and is not deleted; "
-            "choose another folder, or remove it by hand"
+            f"{folder} was not made by this script (it has no {split_marker.FILE}) and is not "
+            "deleted; choose another folder, or remove it by hand"
         )
     foreign = _foreign_entries(folder) or _foreign_files(folder)
     if foreign:
@@ -223,12 +183,12 @@ def _remove_leftover(folder: Path) -> None:
     if not folder.is_dir() or folder.is_symlink():
         return
     # A run killed while it wrote the marker leaves an empty one.
-    only_marker = {entry.name for entry in folder.iterdir()} <= {_MARKER}
-    if _read_marker(folder) is None and not only_marker:
+    only_marker = {entry.name for entry in folder.iterdir()} <= {split_marker.FILE}
+    if split_marker.read(folder) is None and not only_marker:
         raise ValueError(f"{folder} is in the way and was not made by this script; remove it")
     # The marker goes last, so that a removal that is itself cut short can be finished.
     for entry in folder.iterdir():
-        if entry.name != _MARKER:
+        if entry.name != split_marker.FILE:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     shutil.rmtree(folder)
 
@@ -321,27 +281,11 @@ def has_part(path_to_split: str | os.PathLike[str], part: str) -> bool:
     return any(part_names.folder_of(Path(path_to_split), part).glob("*/*"))
 
 
-def order_of(path_to_split: str | os.PathLike[str]) -> list[str] | None:
-    """Return the BAND_NAMES that step 01 was given for a split, None where it was given none."""
-    order = _settings_of(Path(path_to_split)).get("BAND_NAMES")
-    return list(order) if order else None
-
-
-def _settings_of(folder: Path) -> dict[str, Any]:
-    return (_read_marker(folder) or {}).get("settings", {})
-
-
 def bands_of_part(path_to_split: str | os.PathLike[str], part: str) -> tuple[str, ...]:
     """Return the names of the bands that `load_part` gives when it is asked for all."""
     listing = Listing(path_to_split)
-    cache, order = listing.folder / ".cache", order_of(listing.folder)
+    cache, order = listing.folder / ".cache", split_marker.order_of(listing.folder)
     return patch_cache.bands_of_patches(listing.files(part), cache, order)
-
-
-def is_split_of_sample(path_to_split: str | os.PathLike[str]) -> bool:
-    """Tell whether script 01 made a split from the built-in sample; False where it did not say."""
-    marker = _read_marker(Path(path_to_split))
-    return marker is not None and marker.get("built_in_sample") is True
 
 
 class Listing:
@@ -372,14 +316,12 @@ class Listing:
     @functools.cached_property
     def bands(self) -> tuple[str, ...]:
         """The bands of the first image to train with that can be read."""
-        return patch_cache.bands_of_first(self.files("train"), order_of(self.folder))
+        return patch_cache.bands_of_first(self.files("train"), split_marker.order_of(self.folder))
 
     @property
     def level(self) -> str | None:
         """The level of the images: as script 01 was told, or as they tell themselves."""
-        told = _settings_of(self.folder).get("PROCESSING_LEVEL")
-        if told is None and is_split_of_sample(self.folder):
-            return "L1C"
+        told = split_marker.level_of(self.folder)
         return told or processing_levels.level_of(self.files("train"), self.bands)
 
 
@@ -415,7 +357,7 @@ def load_part(
         place, learned = (part_names.folder_of(folder, name) for name in (part, "train"))
         raise ValueError(f"{place} has classes that {learned} lacks: {', '.join(unknown)}")
     patches, files = patch_cache.open_good_patches(
-        listing.files(part), bands, folder / ".cache", skip_bad, order_of(folder)
+        listing.files(part), bands, folder / ".cache", skip_bad, split_marker.order_of(folder)
     )
     labels = np.array([class_names.index(file.parent.name) for file in files], np.int64)
     return patches, labels, class_names, files

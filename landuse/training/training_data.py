@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from landuse import sensors
-from landuse.patches import band_statistics, patch_batches, split_folders
+from landuse.patches import band_statistics, patch_batches, split_folders, split_marker
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def read_data(
     if units == "DN" and band_names == list(sensor.true_colour):
         used = ", ".join(band_names)
         print(f"note: {path_to_split} has multispectral patches; only {used} of them are used")
-    sample = split_folders.is_split_of_sample(path_to_split)
+    sample = split_marker.is_of_sample(path_to_split)
     return Data(
         train,
         validation,
