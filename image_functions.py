@@ -8,12 +8,12 @@ numbers ("DN", reflectance times 10,000) or uint8 colours ("rgb8", DN 0..2750 as
 """
 
 from landuse.devices import usable_cores
+from landuse.networks.preprocessing import preprocessing_image_ms, preprocessing_image_rgb
 from landuse.patches.augmentation import augment_patches
 from landuse.patches.band_statistics import EUROSAT_STATISTICS, PERCENTILES, pooled_statistics
 from landuse.patches.class_folders import categorical_label_from_full_file_name
 from landuse.patches.image_files import IMAGE_SUFFIXES, read_patch
 from landuse.patches.patch_batches import PatchBatches, simple_image_generator
-from landuse.patches.preprocessing import preprocessing_image_ms, preprocessing_image_rgb
 from landuse.sensors import (
     BAND_COMBINATIONS,
     BANDS_MS,

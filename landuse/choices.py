@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 
@@ -11,6 +11,23 @@ def check_choice(name: str, value: Any, known: Sequence[Any]) -> None:
     if value not in known:
         listed = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
         raise ValueError(f"{name} = {value!r}: expected {listed}")
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any], but: Collection[str] = ()) -> list[str]:
+    """Say which settings are not what they were, as "SEED was 1, is 2".
+
+    Parameters
+    ----------
+    old, new : mapping
+        Name to value; None where there is none.
+    but : collection of str
+        Names that may change.
+    """
+    return [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in {**old, **new}
+        if name not in but and old.get(name) != new.get(name)
+    ]
 
 
 class Constants(dict[str, Any]):

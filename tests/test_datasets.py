@@ -52,7 +52,7 @@ def test_find_images_sorts_and_passes_over_what_is_hidden(ms_folder):
     found = class_folders.find_images(ms_folder)
     assert list(found) == ["Forest", "River"]
     assert [path.name for path in found["Forest"]] == [f"Forest_{n}.tif" for n in range(5)]
-    assert class_folders.class_counts(found) == {"Forest": 5, "River": 5}
+    assert {name: len(images) for name, images in found.items()} == {"Forest": 5, "River": 5}
 
 
 def test_find_images_answers_bad_folders(ms_folder, tmp_path):
@@ -266,7 +266,7 @@ def test_other_settings_are_refused_and_replaced_only_on_demand(ms_folder, tmp_p
     (target / "statistics.json").write_text("{}")
     (target / ".cache").mkdir()
     before = snapshot(target)
-    with pytest.raises(ValueError, match="SEED was 1 and is 2; choose another folder"):
+    with pytest.raises(ValueError, match="SEED was 1, is 2; choose another folder"):
         make(ms_folder, target, seed=2)
     assert snapshot(target) == before
     assert make(ms_folder, target, seed=2, delete_old=True) is True

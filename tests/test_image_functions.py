@@ -227,7 +227,7 @@ def test_preprocessing_image_ms_by_hand():
     out = preprocessing_image_ms(image, [900, 500], [50, 100])
     assert out.dtype == np.float32
     np.testing.assert_allclose(out[0, 0], [2, -2])
-    with pytest.raises(ValueError, match="expected VGG16"):
+    with pytest.raises(ValueError, match=r"no such network.*Fully supported: VGG16"):
         preprocessing_image_rgb(image, "LeNet")
 
 

@@ -327,7 +327,7 @@ def test_what_is_no_area_of_interest(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         vectors.read_polygons(tmp_path / "c.geojson", "EPSG:32632")
     with pytest.raises(ValueError, match="no coordinate reference system"):
-        reference_systems.crs_to_wkt("EPSG:zone 32")
+        reference_systems.same_crs("EPSG:zone 32", "EPSG:32632")
 
 
 def test_a_damaged_georeference_is_an_error_of_input(tmp_path):

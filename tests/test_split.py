@@ -61,7 +61,7 @@ def test_random_split_through_the_command_line(repository, source, tmp_path):
     assert result.returncode == 0
     assert "unchanged" in result.stdout
     assert snapshot(target) == before
-    refused(run(repository, "--seed", 1, source=source, target=target), "SEED was 42 and is 1")
+    refused(run(repository, "--seed", 1, source=source, target=target), "SEED was 42, is 1")
     assert snapshot(target) == before
     flag = "--delete-old-path-to-split-datasets"
     result = run(repository, "--seed", 1, flag, source=source, target=target)

@@ -14,7 +14,6 @@ from landuse.mapping import plans
 from landuse.rasters import descriptions, geotransforms, reading, reference_systems
 
 ROWS_AT_ONCE = 256
-OF_THE_LABEL = "probability of the label"
 SUFFIXES = (".tif", ".tiff")
 
 

@@ -21,7 +21,6 @@ from landuse.outputs import labelling_page
 from landuse.rasters import label_maps, point_files, reference_systems
 from landuse.scenes import scene_reader, scene_windows
 
-DESIGNS = ("stratified", "random")
 SURROUNDINGS = 192  # px, side of what the page shows: a window and as much on either side
 DESIGN_FILE, POINTS_FILE, TABLE_FILE, PAGE_FILE = (
     "design.json",

@@ -4,7 +4,6 @@ Intervals hold 95 % of what chance does to images drawn independently; neighbour
 independent, so true uncertainty is somewhat larger.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,18 +34,13 @@ def wilson_interval(successes: int, trials: int, level: float = CONFIDENCE_LEVEL
     dict
         "value", "low" and "high", each from 0 to 1 or None.
     """
-    from scipy.special import ndtri
+    from scipy.stats import binomtest
 
     if trials == 0:
         return {"value": None, "low": None, "high": None}
-    z = float(ndtri(0.5 + level / 2))
-    share = successes / trials
-    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    spread = share * (1 - share) / trials + (z / (2 * trials)) ** 2
-    half = z / (1 + z**2 / trials) * math.sqrt(spread)
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == trials else centre + half
-    return {"value": share, "low": low, "high": high}
+    interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
+    low, high = float(interval.low), float(interval.high)
+    return {"value": successes / trials, "low": low, "high": high}
 
 
 def calibration(

@@ -120,11 +120,6 @@ def find_images(folder: str | os.PathLike[str], least_classes: int = 2) -> dict[
     return found
 
 
-def class_counts(images: Mapping[str, Sequence[Path]]) -> dict[str, int]:
-    """Count the images of each class."""
-    return {name: len(members) for name, members in images.items()}
-
-
 def _class_of(file: str | os.PathLike[str], class_indices: Mapping[str, int]) -> int:
     path = Path(file)
     for name in (path.parent.name, path.stem.rpartition("_")[0]):

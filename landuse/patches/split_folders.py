@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from landuse import files
+from landuse import choices, files
 from landuse.patches import (
     class_folders,
     part_names,
@@ -41,11 +41,6 @@ def check_paths_are_apart(source: Path, target: Path) -> None:
             f"PATH_TO_SPLIT_DATASETS = {target} and PATH_TO_ALL_IMAGES = {source}: one contains "
             "the other; choose a folder of its own for the split"
         )
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return ", ".join(f"{key} was {old.get(key)} and is {new.get(key)}" for key in keys)
 
 
 def _count_missing(folder: Path, names: Mapping[str, Sequence[str]]) -> int:
@@ -88,9 +83,9 @@ def split_is_there(folder: Path, split: splits.Split, settings: Mapping[str, Any
             f"{folder} is there already and was not made by this script (it has no "
             f"{split_marker.FILE}); it is left as it is: choose another folder"
         )
-    differences = _differences(marker.get("settings", {}), settings)
-    if differences:
-        raise ValueError(f"{folder} holds a split with other settings: {differences}; {advice}")
+    if differ := choices.changed(marker.get("settings", {}), settings):
+        told = "; ".join(differ)
+        raise ValueError(f"{folder} holds a split with other settings: {told}; {advice}")
     if marker.get("files") != split_marker.digest_of(split):
         raise ValueError(
             f"{folder} holds a split of other images: the source has changed since; {advice}"

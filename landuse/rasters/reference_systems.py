@@ -19,11 +19,6 @@ def spatial_reference(crs: str) -> osr.SpatialReference:
     return reference
 
 
-def crs_to_wkt(crs: str) -> str:
-    """Return the WKT of a reference system given as "EPSG:32632" or as WKT ("" stays "")."""
-    return spatial_reference(crs).ExportToWkt() if crs else ""
-
-
 def same_crs(first: str, second: str) -> bool:
     """Tell whether two reference systems (EPSG code or WKT, "" for none) are the same."""
     if not first or not second:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from landuse import files, map_values, sensors
+from landuse import choices, files, map_values, sensors
 from landuse.rasters import writing
 from landuse.sample import landscapes, later_scene, sample_marker, textures
 
@@ -94,12 +94,7 @@ def _check_folder(folder: Path, settings: dict[str, int]) -> None:
     """Refuse a folder that holds another sample, or data that is not ours."""
     if (folder / sample_marker.SAMPLE_MARKER).is_file():
         found = files.read_json(folder / sample_marker.SAMPLE_MARKER)
-        if found != settings:
-            differ = [
-                f"{name} was {found.get(name)}, is {value}"
-                for name, value in settings.items()
-                if found.get(name) != value
-            ]
+        if differ := choices.changed(found, settings):
             raise FileExistsError(
                 f"{folder} holds a sample with other settings: {'; '.join(differ)}. Choose another "
                 "folder, or delete that sample"

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from landuse import files
+from landuse import choices, files
 
 FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
 STATE_FILE = "state.npz"
@@ -50,12 +50,7 @@ def compare_settings(folder: Path, settings: dict[str, Any]) -> None:
         files.write_json(path, new)
         return
     old = files.read_json(path)
-    names = [name for name in {**old, **new} if name not in FREE_SETTINGS]
-    differ = [
-        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
-        for name in names
-        if old.get(name) != new.get(name)
-    ]
+    differ = choices.changed(old, new, but=FREE_SETTINGS)
     if differ:
         raise ValueError(
             f"{folder} holds a run with other settings: {'; '.join(differ)}. Give another "

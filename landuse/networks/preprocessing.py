@@ -7,34 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
-_VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)
+from landuse.networks import catalogue
 
 
 def preprocessing_image_rgb(image: ArrayLike, network: str = "VGG16") -> NDArray[np.float32]:
     """Prepare an RGB image as the ImageNet weights of a network expect it.
 
-    The array reference of the first layers of an RGB model with pretrained weights; the
-    models do this themselves, so they are given raw pixel values.
+    What the first layers of a model with pretrained weights do, by the same numbers (`expected`
+    in the catalogue of networks); a model does it itself, so it is given raw pixel values.
 
     Parameters
     ----------
     image : array_like of shape (..., 3), red, green, blue in 0..255
-    network : {"VGG16", "ResNet50", "DenseNet201"}
+    network : str
+        A name of the catalogue.
 
     Returns
     -------
     ndarray of shape (..., 3), float32
-        VGG16 and ResNet50: blue, green, red less the ImageNet mean, not scaled.
-        DenseNet201: red, green, blue in 0..1, standardised by ImageNet's mean and spread.
+        For VGG16 and ResNet50 blue, green, red less the mean of ImageNet, not scaled; for
+        DenseNet201 red, green, blue in 0..1, standardised by ImageNet's mean and spread.
     """
-    pixels: Any = np.asarray(image, np.float32)
-    if network in ("VGG16", "ResNet50"):
-        return pixels[..., ::-1] - _VGG_MEAN_BGR
-    if network == "DenseNet201":
-        return (pixels / 255 - _IMAGENET_MEAN) / _IMAGENET_STD
-    raise ValueError(f"network {network!r}: expected VGG16, ResNet50 or DenseNet201")
+    expected = catalogue.network(network).expected
+    standardised = preprocessing_image_ms(image, expected.mean, expected.std)
+    return standardised[..., list(expected.channels)]
 
 
 def preprocessing_image_ms(
@@ -42,7 +38,7 @@ def preprocessing_image_ms(
 ) -> NDArray[np.float32]:
     """Standardise an image by the mean and standard deviation of each band.
 
-    The array reference of the first layer of a model trained from scratch.
+    What the first layer of a model trained from scratch does.
 
     Parameters
     ----------
