@@ -28,8 +28,10 @@ from landuse.networks import model_files, shipped
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
 PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
-PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene
+PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene,
+# {run}: name of the model's run
 PATH_TO_PROB_IMAGE: str | None = None  # None: beside the labels, _probability in place of _label
+REPLACE = False  # True: a map that another model made may be replaced
 
 # Map
 STRIDE = 8  # px from one cell of the map to the next; 1: a label for every pixel, 64 times slower
@@ -106,6 +108,7 @@ def main() -> None:
                     path_to_label_image=PATH_TO_LABEL_IMAGE,
                     path_to_prob_image=PATH_TO_PROB_IMAGE,
                     strict=STRICT,
+                    replace=REPLACE,
                     stack=stack,
                     others=planned,
                 )
@@ -113,7 +116,7 @@ def main() -> None:
 
         # The trained network
         if planned:
-            print(f"model: {path_to_model}", flush=True)
+            plans.say_how_right(path_to_model, planned[0].trust)
             model = model_files.load(path_to_model)[0]
         for plan in planned:
             with results.attempt(plan.image):

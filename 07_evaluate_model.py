@@ -4,7 +4,7 @@ Nothing is trained. Right are the classes of the folders, which must be classes 
 that was trained on mosaics at the end is measured in mosaics, as in its own report.
 
 Reads    PATH_TO_MODEL: a model.keras that a training script wrote, or eurosat_rgb, the one that
-         comes with these scripts; it knows its bands and classes
+         comes with these scripts; it knows its bands and classes, and the split it was trained on
          PATH_TO_IMAGES: a folder with a folder for each class, as the parts of a split have it
 Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ or so, and for
          eurosat_rgb in runs/eurosat_rgb/):
@@ -13,7 +13,7 @@ Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ 
          confusion_matrix.png, reliability.png, worst_confusions.png
          model.html beside the model: its card, classes with example patches, confusions,
          calibration, and where these were measured
-Run      python 07_evaluate_model.py --path-to-images data/sample/split_MS/validation
+Run      python 07_evaluate_model.py
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,15 @@ import numpy as np
 
 from landuse import command_line, files
 from landuse.networks import model_files, shipped
-from landuse.patches import class_folders, part_names, patch_cache, split_marker
+from landuse.patches import class_folders, patch_cache, split_marker
 
 if TYPE_CHECKING:
-    pass
+    from landuse.evaluation.measured_images import MeasuredImages
 
 # Paths
 PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
-PATH_TO_IMAGES = "data/sample/split_MS/validation"  # a folder of images for each class
+PATH_TO_IMAGES: str | None = None  # folder with a folder for each class; None: the test part of the
+# model's own split, or the validation part where there is none
 PATH_TO_REPORT: str | None = None  # folder for the report; None: beside the model, by its part
 MODEL_PAGE = True  # also write model.html beside the model: a page on it, for other people
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
@@ -52,16 +53,25 @@ def main() -> None:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)
-    images = class_folders.find_images(PATH_TO_IMAGES, least_classes=1)
-    check_classes(images, record["class_names"], path_to_model)
 
-    from landuse.evaluation import model_pages, prediction_sets, predictions, reports
+    from landuse.evaluation import (
+        measured_images,
+        model_pages,
+        prediction_sets,
+        predictions,
+        reports,
+        verdicts,
+    )
 
-    part = PART or name_of_part(PATH_TO_IMAGES)
+    measured = measured_images.find(record, path_to_model, PATH_TO_IMAGES, PART)
+    images = class_folders.find_images(measured.folder, least_classes=1)
+    check_classes(images, record["class_names"], measured.folder, path_to_model)
+    print(f"model: {path_to_model}\nimages: {measured.describe()}", flush=True)
+    part = measured.part
     if CALIBRATE and part == "training":
         raise ValueError(
             "CALIBRATE needs images that the model did not learn from, as those of the validation "
-            f"part; {PATH_TO_IMAGES} are training images"
+            f"part; {measured.folder} are training images"
         )
     if CALIBRATE and shipped.is_shipped(path_to_model):
         raise ValueError(
@@ -69,7 +79,7 @@ def main() -> None:
             "it and name the copy (PATH_TO_MODEL)"
         )
     beside = shipped.folder_beside(path_to_model)
-    folder = reports.make_folder(PATH_TO_REPORT or beside / f"evaluation_{part}")
+    folder = reports.make_folder(PATH_TO_REPORT or beside / f"evaluation_{measured.name}")
     page = beside / "model.html"
     if MODEL_PAGE:
         files.check_can_write(page)
@@ -79,9 +89,9 @@ def main() -> None:
             everything,
             record["band_names"],
             skip_bad=SKIP_BAD_PATCHES,
-            order=split_marker.order_of(Path(PATH_TO_IMAGES).parent),
+            order=split_marker.order_of(measured.folder.parent),
         )
-        check_units(patches, record, path_to_model)
+        check_units(patches, record, measured.folder, path_to_model)
 
         model, _ = model_files.load(path_to_model)
         mosaic = predictions.mosaic_of(record)
@@ -99,10 +109,10 @@ def main() -> None:
             part=part,
             patches=patches,
             band_names=record["band_names"],
-            title=f"{record['network']} ({path_to_model}) on {PATH_TO_IMAGES}"
+            title=f"{record['network']} ({path_to_model}) on {measured.folder}"
             + among_others(mosaic),
-            note=reports.note_of(part, record["network"]),
-            yardstick=measure_yardstick(patches, labels, record["class_names"], path_to_model),
+            note=note_of(measured, record["network"]),
+            yardstick=measure_yardstick(path_to_model, patches, labels, record["class_names"]),
             seed=SEED,
             conformal=conformal,
         )
@@ -110,41 +120,56 @@ def main() -> None:
             # so that maps can have prediction sets, and step 6 their size as a band
             model_files.save(model, {**record, "conformal": conformal}, path_to_model)
         if MODEL_PAGE:
-            where = "/".join(Path(PATH_TO_IMAGES).parts[-2:])  # not where it lies on this machine
+            where = "/".join(measured.folder.parts[-2:])  # not where it lies on this machine
             model_pages.write_model_page(page, record, report, patches, labels, where)
     print_summary(report)
+    print("\n".join(verdicts.lines_of(report["verdict"])))
     if MODEL_PAGE:
         print(f"page on the model: {page}")
     print(f"report: {folder / 'report.md'}")
 
 
 def check_classes(
-    images: Mapping[str, Sequence[Path]], class_names: Sequence[str], path_to_model: Path
+    images: Mapping[str, Sequence[Path]],
+    class_names: Sequence[str],
+    folder: Path,
+    path_to_model: Path,
 ) -> None:
     """Raise a ValueError when there are images of classes that the model does not know."""
     unknown = [name for name in images if name not in class_names]
     if unknown:
         raise ValueError(
-            f"{PATH_TO_IMAGES} has folders that are no classes of {path_to_model}: "
+            f"{folder} has folders that are no classes of {path_to_model}: "
             f"{', '.join(unknown)}; the model knows {', '.join(class_names)}"
         )
 
 
-def check_units(patches: np.ndarray, record: Mapping[str, Any], path_to_model: Path) -> None:
+def check_units(
+    patches: np.ndarray, record: Mapping[str, Any], folder: Path, path_to_model: Path
+) -> None:
     """Raise a ValueError when the model needs DN and the patches have 8 bits."""
     if record["units"] == "DN" and patches.dtype == np.uint8:
         raise ValueError(
-            f"{PATH_TO_IMAGES} holds images of 8 bits, but {path_to_model} was trained on DN "
+            f"{folder} holds images of 8 bits, but {path_to_model} was trained on DN "
             f"(uint16) of {len(record['band_names'])} bands; give it multispectral patches"
         )
 
 
+def note_of(measured: "MeasuredImages", network: str) -> str | None:
+    """Say what the images mean for the figures; None: what their part alone says."""
+    from landuse.evaluation import reports
+
+    if measured.note is None:
+        return reports.note_of(measured.part, network)
+    return f"{measured.note[0].upper()}{measured.note[1:]}."
+
+
 def measure_yardstick(
-    patches: np.ndarray, labels: np.ndarray, class_names: Sequence[str], path_to_model: Path
+    path_to_model: Path, patches: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, float | None] | None:
     """Measure the linear classifier that training left beside the model, if it did."""
-    path = path_to_model.with_name("yardstick.keras")
-    if path_to_model == path or not path.is_file():
+    path = path_to_model.parent / "yardstick.keras"
+    if path_to_model.name == path.name or not path.is_file():
         return None
     from landuse.training import yardsticks
 
@@ -157,13 +182,6 @@ def measure_yardstick(
 def among_others(mosaic: int) -> str:
     """Say that patches were classified among others, as the model was trained at the end."""
     return f" in mosaics of {mosaic} x {mosaic} patches" if mosaic > 1 else ""
-
-
-def name_of_part(folder: str) -> str:
-    """Name what the images are by their folder; the part "train" is called training."""
-    name = Path(folder).resolve().name
-    part = part_names.part_of(name) or name
-    return "training" if part == "train" else part
 
 
 def print_summary(report: Mapping[str, Any]) -> None:

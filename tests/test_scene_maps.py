@@ -8,6 +8,7 @@ import pytest
 from make_products import make_safe, write_image
 
 from image_functions import BANDS_RGB
+from landuse.evaluation import trust
 from landuse.mapping import classification, plans
 from landuse.scenes import opening
 
@@ -29,24 +30,15 @@ def test_probabilities_go_beside_the_labels(label, probability):
 
 def test_a_model_that_guesses_is_told():
     results = {"accuracy": {"value": 0.7, "low": 0.6}, "most_frequent_class": 0.65}
-    (warning,) = plans.check_model({"results": results}, Path("scene.tif"))
+    (warning,) = trust.of_model({"results": results}, "model.keras").warnings
     assert "may be guessing: it is right in 70.0 %" in warning
     assert "would be in 65.0 %" in warning
 
 
-@pytest.mark.parametrize(
-    "results",
-    [
-        {"accuracy": {"value": 0.7, "low": 0.66}, "most_frequent_class": 0.65},
-        {"accuracy": {"value": 0.7}, "most_frequent_class": 0.65},
-        {"accuracy": 0.1, "most_frequent_class": 0.65},
-        {"accuracy": {"value": 0.7, "low": 0.6}},
-        {},
-        None,
-    ],
-)
-def test_a_model_that_is_good_or_tells_nothing_is_not_doubted(results):
-    assert plans.check_model({"results": results}, Path("scene.tif")) == []
+def test_a_model_of_the_sample_is_for_the_scene_of_the_sample():
+    (warning,) = plans.check_sample({"built_in_sample": True}, Path("scene.tif"))
+    assert "says nothing about real land" in warning
+    assert plans.check_sample({"built_in_sample": False}, Path("scene.tif")) == []
 
 
 FACTS = {"model": "model.keras", "network": "VGG16", "stride": 8, "method": "windows"}

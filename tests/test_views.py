@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from landuse import map_values
+from landuse.evaluation import trust
 from landuse.outputs import class_colours, land_use_map, map_layers, pages, quicklooks
 from landuse.rasters import geotransforms
 
@@ -174,7 +176,9 @@ def test_legend_note_says_what_is_missing():
         land_use_map.Area("B", 0, 0.0, 0.0, 0.0),
         land_use_map.Area("nodata", 1, 1.0, None, 0.25),
     ]
-    assert quicklooks._legend_note(areas, "By hand.") == (
+    made = SimpleNamespace(areas=areas, caption="By hand.", trust=None)
+    made.share_text = lambda percent: f"{percent:.1f} %"
+    assert quicklooks._legend_note(made) == (
         "Shares of the classified area.  Not found: B.  "
         "No data (light grey): 25.0 % of the scene.  By hand."
     )
@@ -470,6 +474,28 @@ def test_legend_shows_shares_and_highlights(viewer):
     viewer.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert river.get_attribute("aria-pressed") == "false"
     assert viewer.colour(*viewer.place(5, 30)) == forest
+
+
+def test_warnings_and_accuracy_go_with_the_page(browser, tmp_path, scene, labels):
+    told = trust.Trust(
+        model="run <x> of 1 May",
+        measured="It is right in half of them.",
+        accuracy={"value": 0.5, "low": 0.4},
+        precision={"River": 0.61},
+        warnings=["made for another sensor"],
+    )
+    pages.write_html(tmp_path / "a.html", map_of(labels, trust=told), picture_of(scene))
+    viewer = Viewer(browser, tmp_path / "a.html")
+    assert viewer.find("warnings").text == "Warning. Made for another sensor."
+    assert "Model: run <x> of 1 May\nIt is right in half of them." in viewer.find("trust").text
+    entries = viewer.browser.find_elements("css selector", "#legend button")
+    assert "River\nright in 61 %\n30 %" in [entry.text for entry in entries]  # of 33.3 %
+    assert viewer.errors() == []
+
+
+def test_a_page_without_warnings_has_no_room_for_them(viewer):
+    assert not viewer.find("warnings").is_displayed()
+    assert not viewer.find("trust").is_displayed()
 
 
 def test_opacity_and_fading(viewer):

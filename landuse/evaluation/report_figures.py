@@ -51,6 +51,18 @@ def history_columns(history: History) -> dict[str, np.ndarray]:
     return {name: values for name, values in columns.items() if np.isfinite(values).any()}
 
 
+def phases_of(history: History | None) -> list[str]:
+    """Name the phases of a training history in their order; none where it does not say."""
+    if isinstance(history, str | Path):
+        with open(history, newline="", encoding="utf-8") as file:
+            history = list(csv.DictReader(file))
+    if history is None:
+        return []
+    if isinstance(history, Mapping):
+        return list(dict.fromkeys(map(str, history.get("phase", ()))))
+    return list(dict.fromkeys(str(row["phase"]) for row in history if "phase" in row))
+
+
 def _numbers(values: Iterable[Any]) -> np.ndarray:
     numbers = []
     for value in values:

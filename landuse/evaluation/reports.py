@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import files
-from landuse.evaluation import measures, prediction_sets, report_figures
+from landuse.evaluation import measures, prediction_sets, report_figures, verdicts
 from landuse.networks import catalogue
 from landuse.patches import image_files, patch_pictures
 
@@ -67,6 +67,7 @@ def report_text(report: Mapping[str, Any], title: str, pictures: Sequence[str] =
     lines = [
         f"# {title}",
         "",
+        *_verdict_lines(report),
         f"Measured on the {report['images']:,} images of the **{part}** part. "
         f"{report.get('note', '')}".rstrip(),
         "",
@@ -96,6 +97,16 @@ def report_text(report: Mapping[str, Any], title: str, pictures: Sequence[str] =
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _verdict_lines(report: Mapping[str, Any]) -> list[str]:
+    found = report.get("verdict")
+    if found is None:
+        return []
+    words = verdicts.GRADES[found["grade"]]
+    steps = [f"- {step[0].upper()}{step[1:]}." for step in found["next_steps"]]
+    heading = ["What would help:", "", *steps, ""] if steps else []
+    return [f"**{words[0].upper()}{words[1:]}**: {found['rule']}.", "", *heading]
 
 
 def _yardstick_rows(report: Mapping[str, Any]) -> list[str]:
@@ -206,7 +217,7 @@ def write_report(
     -------
     dict
         What `measure` gives, and "title", "part", "note", "seed", "yardstick",
-        "most_frequent_confusions"; the content of report.json.
+        "most_frequent_confusions", "verdict"; the content of report.json.
 
     Raises
     ------
@@ -230,13 +241,15 @@ def write_report(
         {"true": class_names[true], "predicted": class_names[taken_for], "images": count}
         for true, taken_for, count in measures.confused_pairs(matrix)
     ]
+    columns = {} if history is None else report_figures.history_columns(history)
+    report["verdict"] = verdicts.verdict(report, columns, report_figures.phases_of(history))
     accuracy = 100 * report["accuracy"]["value"]
     heading = f"{part} part: {len(labels):,} images, {accuracy:.2f} % right"
     figures = {
         "confusion_matrix.png": report_figures.draw_confusion_matrix(matrix, class_names, heading),
         "reliability.png": report_figures.draw_reliability(report["calibration"], heading),
     }
-    if history is not None and report_figures.history_columns(history):
+    if history is not None and columns:
         figures["learning_curves.png"] = report_figures.draw_learning_curves(history)
     if patches is not None or files is not None:
         pictures, names = _pictures_of_worst(probabilities, labels, files, patches, band_names)

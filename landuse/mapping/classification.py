@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from landuse import devices, files, map_values, sensors
-from landuse.evaluation import prediction_sets
+from landuse.evaluation import prediction_sets, trust
 from landuse.mapping import doubt_bands, map_blocks, methods, plans, saved_blocks, whole_scene
 from landuse.networks import engines
 from landuse.outputs import land_use_map
@@ -114,7 +114,7 @@ def describe(plan: plans.Plan, network: ReadyNetwork, min_probability: float) ->
     by_keras = network.engine == "keras"
     package = {"keras": backend, "onnx": "onnxruntime"}.get(network.engine, network.engine)
     return {
-        "model": plan.path_to_model.name,
+        "model": trust.run_of(plan.record, plan.path_to_model),
         "model_sha256": files.sha256(plan.path_to_model),
         "network": plan.record["network"],
         "product": plan.scene.product,
@@ -208,8 +208,9 @@ def classify(
         sensing_time=str(scene.sensing_time or ""),
         bounds=geotransforms.extent(scene.geotransform, plan.shape),
         unit=scene.ground.unit if scene.ground is not None else None,
-        facts=facts,
-        caption=caption(scene.level, scene.sensing_time, facts),
+        facts={**facts, **plan.trust.as_facts()},
+        caption=caption(scene.level, scene.sensing_time, {**facts, "model": plan.trust.model}),
+        trust=plan.trust,
     )
 
 

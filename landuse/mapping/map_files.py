@@ -45,7 +45,7 @@ def write_files(
     files.write_json(plan.beside("_settings.json"), {"settings": settings, **land_use.facts})
     geotiffs.write_label_map(plan.label, land_use)
     shares = ", ".join(
-        f"{area.class_name} {area.percent:.1f} %"
+        f"{area.class_name} {land_use.share_text(area.percent)}"
         for area in land_use.areas
         if area.percent is not None
     )

@@ -4,6 +4,9 @@
 """
 
 import contextlib
+import dataclasses
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.evaluation import doubts
+from landuse.evaluation import trust
 from landuse.mapping import grids, methods
 from landuse.outputs import map_formats
 from landuse.rasters import geotransforms, reference_systems, vectors
@@ -56,6 +59,8 @@ class Plan:
         As model, stride and cost suggest.
     label, probability : Path
         What is written.
+    trust : Trust
+        How far the map can be trusted, with all warnings of its model and of its scene.
     """
 
     image: Path
@@ -68,6 +73,7 @@ class Plan:
     method: str
     label: Path
     probability: Path
+    trust: trust.Trust
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,6 +110,7 @@ def plan_map(
     stack: contextlib.ExitStack,
     others: Sequence[Plan] = (),
     may_be_kept: bool = False,
+    replace: bool = False,
 ) -> Plan:
     """Check, before long work, that the map of a scene can be made and written.
 
@@ -122,7 +129,8 @@ def plan_map(
         The area that is wanted: all of the scene by default.
     method : {"auto", "windows", "dense"}
     path_to_label_image, path_to_prob_image : str
-        "{product}" in them is the name of the scene. None: beside the labels.
+        "{product}" in them is the name of the scene, "{run}" that of the model's run. None:
+        beside the labels.
     strict : bool
         Whether a warning is an error.
     stack : contextlib.ExitStack
@@ -131,6 +139,8 @@ def plan_map(
         Of the scenes before it, whose maps must not be written over.
     may_be_kept : bool
         Whether a map that is there may stay, so that it is too early to say that it will not.
+    replace : bool
+        Whether a map that another model made may be replaced.
 
     Raises
     ------
@@ -138,6 +148,7 @@ def plan_map(
         With what is wrong and what to do.
     """
     grid, inside = area_of_interest(scene, stride, bounds)
+    run = run_in_names(record, path_to_model)
     template = probability_template(path_to_label_image, path_to_prob_image)
     plan = Plan(
         image=image,
@@ -148,15 +159,19 @@ def plan_map(
         inside=inside,
         wanted_method=method,
         method=methods.choose_method(method, record, grid),
-        label=output_path(path_to_label_image, scene.name),
-        probability=output_path(template, scene.name),
+        label=output_path(path_to_label_image, scene.name, run),
+        probability=output_path(template, scene.name, run),
+        trust=trust.of_model(record, path_to_model),
     )
     check_outputs(plan, bounds, others)
+    if not replace:
+        check_other_model(plan, run)
     stack.enter_context(files.lock(plan.label, "writing the map"))
     if plan.label.exists() and not may_be_kept:
         print(f"  {plan.label} exists; the new map will replace it")
-    warnings = [*check_model(record, image), *plausibility.check_against_model(scene, record)]
-    warn(scene, warnings, strict)
+    warnings = [*check_sample(record, image), *plausibility.check_against_model(scene, record)]
+    plan = dataclasses.replace(plan, trust=plan.trust.warned(warnings))
+    warn(scene, plan.trust.warnings, strict)
     return plan
 
 
@@ -181,9 +196,14 @@ def area_of_interest(
     return grid, inside
 
 
-def output_path(template: str, product: str) -> Path:
+def run_in_names(record: dict[str, Any], path_to_model: str) -> str:
+    """Give the name of a model's run as file names can hold it, whatever its record says."""
+    return re.sub(r"[^\w.-]", "_", trust.run_of(record, path_to_model))
+
+
+def output_path(template: str, product: str, run: str = "") -> Path:
     """Give the path of an output that can be written; only the folder "maps" is made."""
-    path = Path(template.replace("{product}", product))
+    path = Path(template.replace("{product}", product).replace("{run}", run))
     if path.parent == Path("maps") and not path.parent.exists():
         path.parent.mkdir()
     files.check_can_write(path)
@@ -213,8 +233,42 @@ def check_outputs(plan: Plan, bounds: AreaOfInterest, others: Sequence[Plan]) ->
             )
 
 
-def check_model(record: dict[str, Any], image: Path) -> list[str]:
-    """Say why a map would mean little, whatever the scene looks like.
+def check_other_model(plan: Plan, run: str) -> None:
+    """Raise a ValueError when a map of another model would be replaced.
+
+    Which model made a map is told by its `_settings.json`; one that does not tell by its run, as
+    older ones, is nobody's.
+    """
+    beside = plan.beside("_settings.json")
+    if not (plan.label.exists() and beside.exists()):
+        return
+    try:
+        facts = files.read_json(beside)
+    except (ValueError, OSError):
+        return
+    if "trained" not in facts or facts.get("model") == trust.run_of(
+        plan.record, plan.path_to_model
+    ):
+        return
+    name = plan.label.name
+    kept = name.replace("_label", f"_{run}_label") if "_label" in name else f"{run}_{name}"
+    raise ValueError(
+        f"{plan.label} is the map of another model ({facts['trained']}) and is left as it is. To "
+        f"keep both, give this one a name: --path-to-label-image {plan.label.with_name(kept)}; to "
+        "replace it, remove it first, or in script 06 give --replace"
+    )
+
+
+def say_how_right(path_to_model: Path, told: trust.Trust) -> None:
+    """Print which model is taken, and how right it is; its warnings come with each scene."""
+    print(f"model: {path_to_model} ({told.model})")
+    for line in told.lines():
+        print(f"  {line}")
+    sys.stdout.flush()
+
+
+def check_sample(record: dict[str, Any], image: Path) -> list[str]:
+    """Say so when a model of the built-in sample is to map another scene.
 
     Parameters
     ----------
@@ -226,16 +280,14 @@ def check_model(record: dict[str, Any], image: Path) -> list[str]:
     Returns
     -------
     list of str
-        Warnings, none for a model that is good for the scene.
+        At most one warning.
     """
-    warnings = []
-    if record.get("built_in_sample") is True and not sample_marker.is_of_sample(image):
-        warnings.append(
-            "the model has learned from the built-in sample, a made landscape, and says nothing "
-            "about real land: give a model that was trained on real patches"
-        )
-    doubt = doubts.doubt(record)
-    return [*warnings, doubt] if doubt else warnings
+    if record.get("built_in_sample") is not True or sample_marker.is_of_sample(image):
+        return []
+    return [
+        "the model has learned from the built-in sample, a made landscape, and says nothing "
+        "about real land: give a model that was trained on real patches"
+    ]
 
 
 def warn(scene: scene_reader.Scene, warnings: Sequence[str], strict: bool) -> None:

@@ -148,6 +148,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
         "statistics" (of the training data), "network", "weights" (their origin, None for
         random), "dense" (whether trained for dense maps), "processing_level",
         "built_in_sample" (whether the training data were that; older models do not say),
+        "run" (name of the run folder) and "split" (see `split_identity.identity`; older models
+        have neither),
         "conformal" (thresholds of prediction sets, see `prediction_sets`; older models have none),
         "settings", "versions", "results".
 

@@ -12,6 +12,9 @@ from landuse.rasters import geotransforms
 def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     """Write the areas of a map as CSV: class, pixels, hectares, percent; nodata in the last row.
 
+    Of a map that knows how right its model is, areas have the digits that this allows, and each
+    class its precision; where something speaks against the map, the first row says what.
+
     Parameters
     ----------
     path : str or Path
@@ -19,13 +22,29 @@ def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     land_use : LandUseMap
         Without a unit, the hectares stay empty.
     """
-    unit = land_use.unit
+    unit, trust = land_use.unit, land_use.trust
     measured = "UTM pixel area" if unit == geotransforms.METRE else "measured at the centre"
+    head = ["class", "pixels", f"hectares ({measured})", "percent of the classified area"]
+    warnings: list[str] = []
+    if trust is not None:
+        head.append("right where the map says so, %")
+        warnings = ["; ".join(trust.warnings)] if trust.warnings else []
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["class", "pixels", f"hectares ({measured})", "percent of the classified area"])
+    writer.writerow([*head, *(["warning"] if warnings else [])])
     for row in land_use.areas:
-        percent = "" if row.percent is None else f"{row.percent:.2f}"
-        hectares = f"{row.hectares:.2f}" if unit is not None else ""
-        writer.writerow([row.class_name, row.pixels, hectares, percent])
+        percent = "" if row.percent is None else f"{land_use.percent_of(row.percent):.2f}"
+        hectares = f"{land_use.hectares_of(row):.2f}" if unit is not None else ""
+        cells = [row.class_name, row.pixels, hectares, percent]
+        if trust is not None:
+            precision = trust.precision.get(row.class_name)
+            right = "" if precision is None else f"{100 * precision:.0f}"
+            cells[2:] = [_short(hectares), _short(percent), right]
+        writer.writerow([*cells, *warnings])
+        warnings = [""] * len(warnings)
     files.write_text(path, table.getvalue())
+
+
+def _short(number: str) -> str:
+    """Return a number without the zeros that a rounded one ends in behind its point."""
+    return number.rstrip("0").rstrip(".") if "." in number else number

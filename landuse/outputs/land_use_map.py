@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from landuse import map_values
+from landuse.evaluation import trust
 from landuse.outputs import class_colours
 from landuse.rasters import geotransforms
 
@@ -59,6 +60,9 @@ class LandUseMap:
         What the values depend on: model, product, method, versions.
     caption : str
         How it was made, and whose data it shows.
+    trust : Trust, optional
+        How right its model is, and what speaks against the map. Areas are then told with as many
+        digits as that allows.
 
     Raises
     ------
@@ -80,6 +84,7 @@ class LandUseMap:
     unit: geotransforms.MapUnit | None = geotransforms.METRE
     facts: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
+    trust: trust.Trust | None = None
 
     def __post_init__(self) -> None:
         map_values.check_labels(self.labels, self.class_names)
@@ -152,6 +157,28 @@ class LandUseMap:
         last = map_values.NODATA
         nodata = Area("nodata", int(counts[last]), float(hectares[last]), None, float(shares[last]))
         return [*rows, nodata]
+
+    def share_text(self, percent: float) -> str:
+        """Tell a share of the map with the digits that it is worth: "34.7 %", "30 %"."""
+        if 0 < percent < 0.1:
+            return "< 0.1 %"
+        if self.trust is None:
+            return f"{percent:.1f} %"
+        return f"{round(self.percent_of(percent), 1):g} %"
+
+    def percent_of(self, percent: float) -> float:
+        """Round a share of the map to the digits that it is worth."""
+        if self.trust is None:
+            return round(percent, 2)
+        # Of a class that fills nearly all, what is left over is what may be wrong.
+        part = trust.rounded(min(percent, 100 - percent), self.trust.digits())
+        return part if percent <= 50 else 100 - part
+
+    def hectares_of(self, area: Area) -> float:
+        """Round the hectares of a class to the digits that they are worth."""
+        if self.trust is None:
+            return round(area.hectares, 2)
+        return trust.rounded(area.hectares, self.trust.digits())
 
 
 def covered_shares(

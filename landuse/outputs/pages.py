@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from landuse import files, map_values
-from landuse.outputs import land_use_map, map_layers
+from landuse.evaluation import trust
+from landuse.outputs import class_colours, land_use_map, map_layers
 from landuse.rasters import reference_systems
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
@@ -45,6 +46,7 @@ def as_data_uri(rgb: np.ndarray) -> str:
 
 def _page_data(scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> dict[str, Any]:
     """Return what the page's script reads."""
+    told = land_use.trust
     labels = map_layers.layer_of(land_use.labels, land_use.geotransform, map_layers.LARGEST_PAGE)
     percent = None
     if land_use.probability is not None:
@@ -70,15 +72,36 @@ def _page_data(scene: map_layers.Layer, land_use: land_use_map.LandUseMap) -> di
             **dict(zip(shape, labels.pixels.shape, strict=True)),
         },
         "classes": [
-            {"name": a.class_name, "colour": c, "percent": a.percent, "hectares": a.hectares}
-            for a, c in zip(land_use.areas, land_use.colours, strict=False)
+            _class_data(land_use, area, colour)
+            for area, colour in zip(land_use.areas, land_use.colours, strict=False)
         ],
         "nodata": map_values.NODATA,
         "nodata_percent": 100 * land_use.areas[-1].share,
+        "trust": None if told is None else _trust_data(told),
         "crs": reference_systems.crs_name(land_use.crs),
         "metric": reference_systems.in_metres(land_use.crs),
         "unit": land_use.unit and land_use.unit.metres,
     }
+
+
+def _class_data(
+    land_use: land_use_map.LandUseMap, area: land_use_map.Area, colour: class_colours.Colour
+) -> dict[str, Any]:
+    percent = area.percent or 0.0
+    precision = None if land_use.trust is None else land_use.trust.precision.get(area.class_name)
+    hectares = land_use.hectares_of(area)
+    return {
+        "name": area.class_name,
+        "colour": colour,
+        "percent": percent,
+        "share": land_use.share_text(percent) if percent else "–",
+        "hectares": f"{hectares:,.1f}".removesuffix(".0") + " ha",
+        "right": None if precision is None else f"{100 * precision:.0f} %",
+    }
+
+
+def _trust_data(told: trust.Trust) -> dict[str, Any]:
+    return {"model": told.model, "warnings": list(told.warnings), "lines": told.lines()}
 
 
 def fill_template(template: Path, texts: dict[str, str], data: dict[str, Any]) -> str:

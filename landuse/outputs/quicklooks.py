@@ -76,8 +76,18 @@ def _draw_panel(
         spine.set(color="#9aa5af", linewidth=0.8)
 
 
-def _share_text(percent: float) -> str:
-    return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
+def _legend_texts(
+    land_use: land_use_map.LandUseMap, areas: Sequence[land_use_map.Area]
+) -> list[tuple[str, str]]:
+    """Return share and name of classes, the name with how often it is right."""
+    precision = {} if land_use.trust is None else land_use.trust.precision
+    texts = []
+    for area in areas:
+        name = _shortened(area.class_name, _LONGEST_NAME)
+        if area.class_name in precision:
+            name += f" (right in {100 * precision[area.class_name]:.0f} %)"
+        texts.append((land_use.share_text(area.percent or 0.0), name))
+    return texts
 
 
 def _shortened(text: str, length: int) -> str:
@@ -86,17 +96,21 @@ def _shortened(text: str, length: int) -> str:
 
 def _legend_columns(names: Sequence[str], width: float) -> int:
     """Return into how many columns names of this length fit on `width` inches."""
-    longest = min(max((len(name) for name in names), default=0), _LONGEST_NAME)
+    longest = max((len(name) for name in names), default=0)
     return max(1, int(width // (_NAME_INCHES + 0.092 * longest + 0.2)))
 
 
 def _draw_legend(
     axes: "Axes",
     present: Sequence[tuple[land_use_map.Area, class_colours.Colour]],
+    texts: Sequence[tuple[str, str]],
     rows: int,
     width: float,
 ) -> None:
-    """Draw a bar divided like the area, and below it shares and names; units are inches."""
+    """Draw a bar divided like the area, and below it shares and names; units are inches.
+
+    The texts are share and name of each class.
+    """
     from matplotlib.patches import Rectangle
 
     columns = max(1, -(-len(present) // rows))
@@ -113,23 +127,27 @@ def _draw_legend(
         left = position // rows * width / columns
         middle = _BAR_INCHES + (position % rows + 0.5) * _ROW_INCHES
         axes.add_patch(Rectangle((left, middle - 0.09), 0.3, 0.18, facecolor=shade, **frame))
-        axes.text(left + 1.03, middle, _share_text(percent), ha="right", **style)
-        name = _shortened(area.class_name, _LONGEST_NAME)
+        share, name = texts[position]
+        axes.text(left + 1.03, middle, share, ha="right", **style)
         axes.text(left + _NAME_INCHES, middle, name, **style)
     axes.add_patch(Rectangle((0, 0), width, 0.18, fill=False, **frame))
 
 
-def _legend_note(areas: Sequence[land_use_map.Area], caption: str) -> str:
-    """Return the small print: what was not found, how much is nodata, the caption."""
+def _legend_note(land_use: land_use_map.LandUseMap) -> str:
+    """Return the small print: what was not found, how much is nodata, the caption, how right."""
+    areas = land_use.areas
     absent = [area.class_name for area in areas[:-1] if area.pixels == 0]
     parts = ["Shares of the classified area."]
     if absent:
         more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
         parts.append(f"Not found: {', '.join(absent[:6])}{more}.")
     if areas[-1].pixels and areas[-1].share > 0:
-        part = _share_text(100 * areas[-1].share)
+        part = land_use.share_text(100 * areas[-1].share)
         parts.append(f"No data (light grey): {part} of the scene.")
-    return "  ".join([*parts, caption]).strip()
+    trust = [] if land_use.trust is None else land_use.trust.lines()
+    if land_use.trust is not None and land_use.trust.precision:
+        trust.append("In brackets: of what was called so when that was measured, so much was so.")
+    return "  ".join([*parts, land_use.caption, *trust]).strip()
 
 
 def save_png(path: str | Path, figure: "Figure") -> None:
@@ -174,10 +192,13 @@ def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.L
     inner = width - 2 * _MARGIN
     present = [(a, c) for a, c in zip(land_use.areas, land_use.colours, strict=False) if a.pixels]
     present.sort(key=lambda entry: -entry[0].share)
-    columns = _legend_columns([area.class_name for area, _ in present], inner)
+    texts = _legend_texts(land_use, [area for area, _ in present])
+    columns = _legend_columns([name for _, name in texts], inner)
     rows = max(1, -(-len(present) // columns))
-    note = textwrap.wrap(_legend_note(land_use.areas, land_use.caption), int(inner / 0.078))
-    head = 1.25 if subtitle else 0.98  # inches from the top to the panels
+    note = textwrap.wrap(_legend_note(land_use), int(inner / 0.078))
+    warnings = _warning_lines(land_use, int(inner / 0.092))
+    strip = 1.0 if subtitle else 0.72  # inches from the top to the warnings
+    head = strip + (0.21 * len(warnings) + 0.47 if warnings else 0.25)  # and to the panels
     below = head + panel_height + 0.25
     small_print = below + _BAR_INCHES + rows * _ROW_INCHES + 0.08
     height = small_print + 0.18 * len(note) + 0.25
@@ -193,6 +214,8 @@ def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.L
     size = min(17, inner / (0.0102 * max(len(title), 1)))  # long names get smaller letters
     write(0.5, title, size, weight="bold", color=_INK)
     write(0.8, subtitle, 11.5, color=_SOFT_INK)
+    if warnings:
+        _draw_warnings(axes_at(_MARGIN, strip, inner, head - strip - 0.33), warnings)
     for index, (name, layer, above) in enumerate(_panels(scene, land_use)):
         from_left = _MARGIN + index * (panel_width + _MARGIN)
         axes = axes_at(from_left, head, panel_width, panel_height)
@@ -200,8 +223,23 @@ def _compose(figure: "Figure", scene: map_layers.Layer, land_use: land_use_map.L
         if index == 0 and land_use.unit is not None:
             draw_scale_bar(axes, frame, land_use.unit.metres)
     legend = axes_at(_MARGIN, below, inner, small_print - 0.08 - below)
-    _draw_legend(legend, present, rows, inner)
+    _draw_legend(legend, present, texts, rows, inner)
     write(small_print, "\n".join(note), 9.5, color=_SOFT_INK, va="top")
+
+
+def _warning_lines(land_use: land_use_map.LandUseMap, letters: int) -> list[str]:
+    """Return what speaks against the map, in lines of so many letters."""
+    told = [] if land_use.trust is None else land_use.trust.warnings
+    return [line for text in told for line in textwrap.wrap(f"Warning: {text}.", letters)]
+
+
+def _draw_warnings(axes: "Axes", lines: Sequence[str]) -> None:
+    """Fill the axes with what speaks against the map, so that it goes where the picture goes."""
+    axes.set(xticks=[], yticks=[], facecolor="#fff1de")
+    for spine in axes.spines.values():
+        spine.set(color="#e08a1e", linewidth=1)
+    style: dict[str, Any] = {"fontsize": 11, "color": "#7a3e00", "va": "center"}
+    axes.text(0.008, 0.5, "\n".join(lines), transform=axes.transAxes, **style)
 
 
 def _panels(

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landuse.evaluation import calibration, doubts, measures, prediction_sets, predictions, reports
+from landuse.evaluation import (
+    calibration,
+    measures,
+    prediction_sets,
+    predictions,
+    reports,
+    verdicts,
+)
 from landuse.networks import catalogue, model_files
 from landuse.training import training_data, yardsticks
 
@@ -66,17 +73,27 @@ def measure(
     )
     record["results"] |= _figures(report)
     share = np.bincount(images.labels).max() / len(images.labels)
-    record["results"]["most_frequent_class"] = float(share)
+    record["results"] |= {"most_frequent_class": float(share), "finished": True}
     if mosaic > 1:
         alone = predictions.predict(model, images.patches, batch_size).argmax(axis=1)
         right = float(np.mean(alone == images.labels))
         record["results"]["accuracy_patch_by_patch"] = right
     model_files.save(model, record, run.model_path)
-    print(f"{part} accuracy {100 * report['accuracy']['value']:.2f} %{among}")
+    told = verdicts.percent_range(report["accuracy"])
+    print(f"{part} accuracy {told}{among}{_in_epoch(run, report)}")
     if yardstick := report["yardstick"]:
-        print(f"that of the yardstick is {100 * yardstick['value']:.2f} %")
-    if doubt := doubts.doubt(record):
-        print(f"warning: {doubt}")
+        print(f"that of the yardstick is {100 * yardstick['value']:.1f} %")
+    print("\n".join(verdicts.lines_of(report["verdict"])))
+
+
+def _in_epoch(run: "runs.Run", report: Mapping[str, Any]) -> str:
+    """Say why this accuracy is not the one that the best epoch had, where it is not."""
+    then, now = f"{100 * run.state.best:.1f}", f"{100 * report['accuracy']['value']:.1f}"
+    if then == now or not run.state.history:
+        return ""
+    if report["part"] == "validation":
+        return f" ({then} % in its epoch; this is the saved model, measured again)"
+    return f" ({then} % of the validation images, which chose the epoch and flatter)"
 
 
 def _yardstick(
@@ -95,4 +112,12 @@ def _yardstick(
 def _figures(report: Mapping[str, Any]) -> dict[str, Any]:
     names = ("part", "images", "accuracy", "balanced_accuracy", "macro_f1", "kappa", "yardstick")
     error = report["calibration"]["expected_calibration_error"]
-    return {name: report[name] for name in names} | {"expected_calibration_error": error}
+    classes = {
+        name: {what: row[what] for what in ("images", "precision", "recall")}
+        for name, row in report["per_class"].items()
+    }
+    return {
+        **{name: report[name] for name in names},
+        "expected_calibration_error": error,
+        "per_class": classes,
+    }

@@ -5,6 +5,7 @@ history), so a run that was killed at any moment goes on when it is started agai
 """
 
 import contextlib
+import datetime
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -94,9 +95,11 @@ class Run:
             "mosaic": None,
             "processing_level": data.level,
             "built_in_sample": data.built_in_sample,
+            "run": self.folder.resolve().name,
+            "split": data.split,
             "settings": run_folders.without_absolute_paths(self.settings),
             "versions": run_folders.versions(),
-            "results": {},
+            "results": {"validation_images": len(data.validation.labels)},
         }
         print(
             f"{network}, {len(data.band_names)} bands, {len(data.class_names)} classes; "
@@ -265,6 +268,7 @@ class Run:
             "validation_accuracy": self.state.best,
             "epochs": len(self.state.history),
             "best_epoch": self.state.best_epoch,
+            "date": datetime.date.today().isoformat(),
         }
         model_files.save(self.kept, {**self.record, "results": results}, self.model_path)
 

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landuse import sensors
-from landuse.patches import band_statistics, patch_batches, split_folders, split_marker
+from landuse.patches import band_statistics, patch_batches, split_folders, split_identity, split_marker
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Data:
         Whether the images are the made ones of the built-in sample.
     level : {"L1C", "L2A"}, optional
         At which they were processed, where that is known.
+    split : dict
+        What `split_identity.identity` tells.
     """
 
     train: Part
@@ -57,6 +59,7 @@ class Data:
     test: Part | None = None
     built_in_sample: bool = False
     level: str | None = None
+    split: dict[str, str] = field(default_factory=dict)
 
     def steps(self, batch_size: int) -> int:
         """Count the steps of one pass over the training images."""
@@ -164,6 +167,7 @@ def read_data(
         test,
         built_in_sample=sample,
         level=_level(listing, sensor),
+        split=split_identity.identity(path_to_split),
     )
 
 

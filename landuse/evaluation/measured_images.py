@@ -1,0 +1,153 @@
+"""Which images measure a model: those of its own split, or others, and what that means."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from landuse import files
+from landuse.patches import class_folders, part_names, split_folders, split_identity
+
+SETTING = "PATH_TO_SPLIT_DATASETS"  # of a training script, in which a model remembers its split
+
+
+@dataclass(frozen=True)
+class MeasuredImages:
+    """A folder of labelled images, as a model sees it.
+
+    Attributes
+    ----------
+    folder : Path
+    part : str
+        "training", "validation", "test", or how the folder is called.
+    own : bool or None
+        Whether it is a part of the split that the model was trained on; None: nobody knows.
+    note : str or None
+        What that says of the figures; None: what the part alone says.
+    """
+
+    folder: Path
+    part: str
+    own: bool | None
+    note: str | None
+
+    @property
+    def name(self) -> str:
+        """Give a name for the report that images of another data set do not share."""
+        return (
+            self.part
+            if self.own is not False
+            else f"{self.folder.resolve().parent.name}_{self.part}"
+        )
+
+    def describe(self) -> str:
+        """Say what they are, for the terminal."""
+        if self.own:
+            return f"{self.folder} ({self.part} part of the model's own split)"
+        return f"{self.folder}{' (' + self.note + ')' if self.note else ''}"
+
+
+def find(
+    record: Mapping[str, Any], path_to_model: str | Path, images: str | None, part: str | None
+) -> MeasuredImages:
+    """Find the images to measure a model on.
+
+    Parameters
+    ----------
+    record : mapping
+        Of the model.
+    path_to_model : str or Path
+    images : str or None
+        Folder with a folder for each class; None: the test part of the model's own split, or the
+        validation part where there is none.
+    part : str or None
+        What they are, in other words than the folder's name.
+
+    Raises
+    ------
+    ValueError
+        When nothing is named and the model's own split is not found.
+    """
+    own = own_split(record, path_to_model)
+    if images is None:
+        if own is None:
+            raise ValueError(_say_where(record, path_to_model))
+        chosen = "test" if split_folders.has_part(own, "test") else "validation"
+        return MeasuredImages(part_names.folder_of(own, chosen), part or chosen, True, None)
+    folder = Path(images)
+    name = part or _part_of(folder)
+    if own is not None and folder.resolve().parent == own.resolve():
+        return MeasuredImages(folder, name, True, None)
+    split = _split_of(record)
+    if not split:
+        note = "the model does not tell which images it has learned from"
+        return MeasuredImages(folder, name, None, note)
+    if part_names.part_of(folder.resolve().name) and _is(folder.resolve().parent, split):
+        return MeasuredImages(folder, name, True, None)
+    note = f"another data set than the one that the model was trained on ({split['name']})"
+    known = _known_images(folder, own) if own is not None else 0
+    if known:
+        note += f"; {known:,} of its images have the names of training images of the model"
+    return MeasuredImages(folder, name, False, note)
+
+
+def own_split(record: Mapping[str, Any], path_to_model: str | Path) -> Path | None:
+    """Find the split that a model was trained on; None where it has moved or changed."""
+    split = _split_of(record)
+    if not split:
+        return None
+    return next((path for path in _candidates(record, path_to_model) if _is(path, split)), None)
+
+
+def _split_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    split = record.get("split")
+    return split if isinstance(split, Mapping) and split.get("fingerprint") else {}
+
+
+def _is(folder: Path, split: Mapping[str, Any]) -> bool:
+    if not part_names.parts_in(folder):
+        return False
+    try:
+        return split_identity.identity(folder)["fingerprint"] == split["fingerprint"]
+    except (ValueError, OSError):
+        return False
+
+
+def _candidates(record: Mapping[str, Any], path_to_model: str | Path) -> list[Path]:
+    """Give the places where the split of a model may lie, as its run and its record name them."""
+    told = [record.get("settings")]
+    beside = Path(path_to_model).parent / "settings.json"
+    if beside.is_file():
+        with contextlib.suppress(ValueError, OSError):
+            told.insert(0, files.read_json(beside))
+    names = [settings.get(SETTING) for settings in told if isinstance(settings, Mapping)]
+    return [Path(name) for name in dict.fromkeys(names) if isinstance(name, str) and name]
+
+
+def _say_where(record: Mapping[str, Any], path_to_model: str | Path) -> str:
+    split, places = _split_of(record), _candidates(record, path_to_model)
+    ask = "name a folder of labelled images, with a folder for each class, by PATH_TO_IMAGES"
+    if not split:
+        return f"{path_to_model} does not tell which images it has learned from: {ask}"
+    looked = " or ".join(map(str, places)) or "no place that it names"
+    return (
+        f"{path_to_model} was trained on the split {split.get('name')}, which is not (or not "
+        f"unchanged) in {looked}: {ask}"
+    )
+
+
+def _part_of(folder: Path) -> str:
+    name = folder.resolve().name
+    part = part_names.part_of(name) or name
+    return "training" if part == "train" else part
+
+
+def _known_images(folder: Path, own: Path) -> int:
+    """Count the images whose class and name a training image of the model has, too."""
+
+    def names(place: Path) -> set[tuple[str, str]]:
+        found = class_folders.find_images(place, least_classes=1)
+        return {(name, image.stem) for name, images in found.items() for image in images}
+
+    return len(names(folder) & names(part_names.folder_of(own, "train")))

@@ -1,0 +1,253 @@
+"""How far a map can be trusted: which model made it, how right that is, and what speaks against."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from landuse.evaluation import doubts, measures, verdicts
+from landuse.networks import shipped
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What has to travel with a map.
+
+    Attributes
+    ----------
+    model : str
+        Which one: its run and date.
+    measured : str
+        How often it is right, and on which images; a sentence.
+    accuracy : mapping
+        "value", "low", "high" of what `measured` tells; empty where nobody knows.
+    precision : mapping of str to float
+        By class: the share, 0..1, of what is called so that is so. Classes without one are left
+        out.
+    weak : sequence of str
+        Classes of which less than 70 % is right, or found.
+    warnings : sequence of str
+        Reasons not to trust the map.
+    cautions : sequence of str
+        What else to know.
+    """
+
+    model: str = ""
+    measured: str = ""
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    precision: Mapping[str, float] = field(default_factory=dict)
+    weak: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    cautions: Sequence[str] = ()
+
+    def warned(self, warnings: Sequence[str]) -> "Trust":
+        """Give the same with more warnings."""
+        return replace(self, warnings=[*self.warnings, *warnings])
+
+    def lines(self) -> list[str]:
+        """Return all but model and warnings as sentences."""
+        weak = f"Weak in {', '.join(self.weak)}." if self.weak else ""
+        told = [self.measured, weak, *self.cautions]
+        return [text for text in told if text]
+
+    def as_facts(self) -> dict[str, Any]:
+        """Return what is kept beside a map, as JSON can hold it."""
+        return {
+            "trained": self.model,
+            "measured": self.measured,
+            "accuracy": dict(self.accuracy) or None,
+            "class_precision": dict(self.precision) or None,
+            "weak_classes": list(self.weak),
+            "warnings": list(self.warnings),
+            "cautions": list(self.cautions),
+        }
+
+    def digits(self) -> int:
+        """Count the significant digits that an area of this map is worth.
+
+        Where a tenth of the map may be wrong, the second digit of an area is already a guess; where
+        a hundredth may be, the third. An accuracy that nobody knows is good for one.
+        """
+        low = self.accuracy.get("low")
+        if not isinstance(low, float):
+            return 1
+        return 1 + math.floor(-math.log10(max(1 - low, 1e-3)) + 1e-9)
+
+
+def rounded(value: float, digits: int) -> float:
+    """Round a number to so many significant digits, but not to more than two decimals."""
+    if value == 0:
+        return 0.0
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return round(value, min(decimals, 2))
+
+
+def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
+    """Tell how far a model can be trusted, from its record.
+
+    Parameters
+    ----------
+    record : mapping
+        Of the model, as `model_files.read_record` gives it.
+    path : str or Path
+        Where it lies.
+
+    Returns
+    -------
+    Trust
+        Its warnings are those that hold for any scene of real land.
+    """
+    results, split = _measured_results(record), _mapping(record.get("split"))
+    found = verdicts.grade(results)
+    told = Trust(model=name_of(record, path), weak=verdicts.weak_classes(results))
+    if found == "unknown":
+        return replace(
+            told,
+            measured="Nobody knows how right this model is.",
+            cautions=["Script 07 measures it on labelled patches, script 08 this map."],
+        )
+    warnings = []
+    if found == "poor":
+        right = verdicts.percent_range(results["accuracy"])
+        warnings.append(
+            doubts.doubt(record)
+            or f"this model is right in only {right} of the patches that measured it, where a map "
+            f"needs {100 * verdicts.LEAST:.0f} %: much of this map is wrong"
+        )
+    told = replace(
+        told,
+        measured=_measured(results, split),
+        accuracy=results["accuracy"],
+        precision=_precision(results),
+        warnings=warnings,
+        cautions=_cautions(results, split),
+    )
+    name = shipped.name_of(path)
+    return told if name is None else _on_real_land(told, shipped.SHIPPED[name])
+
+
+def _on_real_land(told: Trust, model: shipped.ShippedModel) -> Trust:
+    """Let what was measured in other places stand before what was measured on patches."""
+    accuracy = measures.wilson_interval(model.right, model.windows)
+    measured = (
+        f"The model was right in {verdicts.percent_range(accuracy)} of {model.windows} windows of "
+        f"other real places. {model.known_for} {told.measured}"
+    )
+    return replace(told, measured=measured, accuracy=accuracy)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _measured_results(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the results of a model; of a run that was not finished, what its best epoch had."""
+    results = dict(_mapping(record.get("results")))
+    value, images = results.get("validation_accuracy"), results.get("validation_images")
+    if "accuracy" not in results and isinstance(value, float) and isinstance(images, int):
+        results["accuracy"] = measures.wilson_interval(round(value * images), images)
+        results |= {"part": "validation", "images": images, "finished": False}
+    return results
+
+
+def name_of(record: Mapping[str, Any], path: str | Path) -> str:
+    """Name a model by its run and its day, not by its file, which is model.keras for all."""
+    if name := shipped.name_of(path):
+        return f"{name}, which comes with these scripts"
+    day = _mapping(record.get("results")).get("date")
+    on = f" of {_day(day)}" if isinstance(day, str) else ""
+    return f"{run_of(record, path)}{on}"
+
+
+def run_of(record: Mapping[str, Any], path: str | Path) -> str:
+    """Name the run that a model came out of; that of a copy too, if it knows it."""
+    if name := shipped.name_of(path):
+        return name
+    path = Path(path)
+    folder = path.resolve().parent.name
+    return str(record.get("run") or (folder if path.stem == "model" else path.stem))
+
+
+def _day(text: str) -> str:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{day.day} {day:%B %Y}"
+
+
+def _measured(results: Mapping[str, Any], split: Mapping[str, Any]) -> str:
+    right = verdicts.percent_range(results["accuracy"])
+    images, part = results.get("images"), results.get("part")
+    count = f"the {images} {part} images" if images and part else "the images that measured it"
+    of = f" of {split['name']}" if split.get("name") else ""
+    ways = {"random": "random split", "geographic": "geographic split", "places": "other places"}
+    how = f" ({ways[split['kind']]})" if split.get("kind") in ways else ""
+    return f"The model is right in {right} of {count}{of}{how}."
+
+
+def _precision(results: Mapping[str, Any]) -> dict[str, float]:
+    found = {
+        name: _mapping(_mapping(row).get("precision")).get("value")
+        for name, row in _mapping(results.get("per_class")).items()
+    }
+    return {name: value for name, value in found.items() if isinstance(value, float)}
+
+
+def _cautions(results: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
+    told = []
+    if results.get("finished") is False:
+        told.append("Its training was not finished.")
+    if results.get("part") == "training":
+        told.append("It was trained on these images: expect less.")
+    elif results.get("part") != "test":
+        told.append("No independent test part: its best epoch was chosen by the same images.")
+    if split.get("kind") == "random":
+        told.append("Neighbours of these images were trained on, which flatters.")
+    low, high = results["accuracy"].get("low"), results["accuracy"].get("high")
+    ends = isinstance(low, float) and isinstance(high, float)
+    if ends and high - low > verdicts.WIDEST_INTERVAL:
+        told.append(
+            f"{results.get('images', 'So few')} images cannot tell {100 * low:.0f} from "
+            f"{100 * high:.0f} %."
+        )
+    told.append(
+        "These are patches of one class each; in a map, windows of several classes come on top. "
+        "Script 08 measures this map."
+    )
+    return told
+
+
+def of_check(figures: Mapping[str, Any], model: str) -> Trust:
+    """Tell how far a map can be trusted that was checked, from the figures of script 08.
+
+    Parameters
+    ----------
+    figures : mapping
+        As `check_reports.figures_of` gives them, of a random or stratified sample.
+    model : str
+        Which model made the map.
+
+    Returns
+    -------
+    Trust
+    """
+    overall = figures["overall_accuracy"]
+    users = figures["users_accuracy"]
+    precision = {name: row["value"] for name, row in users.items() if row["value"] is not None}
+    return Trust(
+        model=model,
+        measured=(
+            f"This map is right in {verdicts.percent_range(overall)}, by {figures['points']:,} "
+            "points of a random sample that were labelled."
+        ),
+        accuracy={what: overall[what] for what in ("value", "low", "high")},
+        precision=precision,
+        weak=sorted(
+            (name for name, value in precision.items() if value < verdicts.LEAST),
+            key=lambda name: (precision[name], name),
+        ),
+        warnings=list(figures["warnings"]),
+    )
