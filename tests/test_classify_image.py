@@ -373,7 +373,7 @@ def test_the_map_of_another_model_is_not_replaced_unasked(set_up, place, tmp_pat
     set_up(PATH_TO_MODEL=str(other), PATH_TO_LABEL_IMAGE="maps/{product}_{run}_label.tif")
     step.main()
     assert Path("maps/scene_other_label.tif").is_file()
-    set_up(PATH_TO_MODEL=str(other), REPLACE=True)
+    set_up(PATH_TO_MODEL=str(other), PATH_TO_LABEL_IMAGE="maps/{product}_label.tif", REPLACE=True)
     step.main()
     assert json.loads(Path("maps/scene_settings.json").read_text())["model"] == "other"
 
