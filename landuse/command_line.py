@@ -9,7 +9,6 @@ Every constant is then also a flag (``BATCH_SIZE`` is ``--batch-size``), typed b
 or, without one, by its default value. The trailing comment of a constant is the flag's help.
 """
 
-import ast
 import difflib
 import io
 import math
@@ -19,12 +18,13 @@ import sys
 import textwrap
 import tokenize
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from landuse import choices
+from landuse import choices, hand_edits, script_constants
+
+constants = script_constants.constants
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -56,6 +56,7 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
         if any(flag in words for flag in _HELP_FLAGS):
             print(_help_text(namespace))
         else:
+            hand_edits.check(namespace)
             namespace.update(parse(words, namespace))
             with choices.all_constants_of(namespace):
                 main()
@@ -101,65 +102,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(line for line in lines if line) or type(error).__name__
 
 
-def constants(namespace: Mapping[str, Any]) -> choices.Constants:
-    """Return the settings of a script as they are now.
-
-    Parameters
-    ----------
-    namespace : mapping
-        ``globals()`` of the script, or ``vars(module)``.
-
-    Returns
-    -------
-    Constants
-        Name of each UPPER_CASE constant to its value, in the order of the script, with values
-        that JSON can hold (tuples become lists, paths become strings).
-    """
-    return choices.Constants((name, _plain(namespace[name])) for name in _constant_names(namespace))
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, Sequence):
-        return [_plain(item) for item in value]
-    return str(value)
-
-
-def _constant_names(namespace: Mapping[str, Any]) -> list[str]:
-    # Only what the script itself assigns: a constant that it imports is not its setting.
-    assigned = [name for name, _ in _assignments(_source(namespace))]
-    names = assigned or [name for name in namespace if _is_constant_name(name)]
-    return [name for name in dict.fromkeys(names) if name in namespace]
-
-
-def _source(namespace: Mapping[str, Any]) -> str:
-    file = namespace.get("__file__")
-    return Path(file).read_text(encoding="utf-8") if file and Path(file).is_file() else ""
-
-
-def _is_constant_name(name: str) -> bool:
-    return re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None
-
-
-def _assignments(source: str) -> list[tuple[str, ast.stmt]]:
-    found: list[tuple[str, ast.stmt]] = []
-    for statement in ast.parse(source).body:
-        targets: list[ast.expr] = []
-        if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets = [statement.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and _is_constant_name(target.id):
-                found.append((target.id, statement))
-    return found
-
-
 def parse(words: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Read the words of a command line as values of a script's constants.
 
@@ -180,7 +122,7 @@ def parse(words: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
     ValueError
         For an unknown flag, a value of another type, or words that belong to no flag.
     """
-    expected = _flag_types(namespace)
+    expected = script_constants.types_of(namespace)
     values: dict[str, Any] = {}
     for flag, given in _split_by_flag(words):
         name, kind, given = _find_flag(flag, given, expected)
@@ -190,42 +132,6 @@ def parse(words: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 def _flag(name: str) -> str:
     return name.lower().replace("_", "-")
-
-
-def _flag_types(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {name: _declared_type(name, namespace) for name in _constant_names(namespace)}
-    return {name: kind for name, kind in kinds.items() if _is_supported(kind)}
-
-
-def _declared_type(name: str, namespace: Mapping[str, Any]) -> Any:
-    annotation = namespace.get("__annotations__", {}).get(name)
-    if isinstance(annotation, str):  # the script has `from __future__ import annotations`
-        annotation = eval(annotation, dict(namespace))
-    return _type_of(namespace[name]) if annotation is None else annotation
-
-
-def _type_of(value: Any) -> Any:
-    if value is None:
-        return str | None
-    if isinstance(value, list | tuple):
-        kinds = {type(item) for item in value} or {str}
-        item = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
-        return list[item] if isinstance(value, list) else tuple[item, ...]  # type: ignore[valid-type]
-    return Path if isinstance(value, Path) else type(value)
-
-
-def _members(kind: Any) -> list[Any]:
-    if get_origin(kind) in (Union, types.UnionType):
-        return [member for part in get_args(kind) for member in _members(part)]
-    return [type(None) if kind is None else kind]
-
-
-def _is_supported(kind: Any) -> bool:
-    return all(
-        member in (bool, int, float, str, Path, type(None))
-        or get_origin(member) in (list, tuple, Literal)
-        for member in _members(kind)
-    )
 
 
 def _split_by_flag(words: Sequence[str]) -> list[tuple[str, list[str]]]:
@@ -251,7 +157,9 @@ def _find_flag(
     flag: str, given: list[str], expected: Mapping[str, Any]
 ) -> tuple[str, Any, list[str]]:
     names = {f"--{_flag(name)}": name for name in expected}
-    switches = [known for known, name in names.items() if bool in _members(expected[name])]
+    switches = [
+        known for known, name in names.items() if bool in script_constants.members(expected[name])
+    ]
     negations = {f"--no-{known[2:]}": known for known in switches}
     if flag in names:
         name = names[flag]
@@ -268,29 +176,22 @@ def _find_flag(
 
 def _convert(flag: str, given: Sequence[str], kind: Any) -> Any:
     if not given:
-        raise ValueError(f"{flag} needs a value: {_describe(kind)}")
-    for member in sorted(_members(kind), key=_rank):
+        raise ValueError(f"{flag} needs a value: {script_constants.describe(kind)}")
+    for member in sorted(script_constants.members(kind), key=_rank):
         try:
             return _convert_member(given, member)
         except ValueError:
             continue
-    raise ValueError(f"{flag} expects {_describe(kind)}, got {' '.join(given)!r}")
+    raise ValueError(f"{flag} expects {script_constants.describe(kind)}, got {' '.join(given)!r}")
 
 
 def _rank(member: Any) -> int:
     # The narrowest type first: any word is a str, and any words are a list of str.
     if get_origin(member) in (list, tuple):
-        return 4 if _item_types(member, 1)[0] is str else 2
+        return 4 if script_constants.item_types(member, 1)[0] is str else 2
     order = (type(None), Literal, bool, int, float)
     kind = get_origin(member) or member
     return order.index(kind) - len(order) if kind in order else 3
-
-
-def _item_types(sequence: Any, count: int) -> list[Any]:
-    items = get_args(sequence) or (str,)
-    if get_origin(sequence) is tuple and Ellipsis not in items:
-        return list(items)
-    return [items[0]] * count
 
 
 def _convert_member(given: Sequence[str], member: Any) -> Any:
@@ -303,9 +204,9 @@ def _convert_member(given: Sequence[str], member: Any) -> Any:
 
 def _convert_sequence(given: Sequence[str], member: Any) -> Any:
     words = list(given)
-    if len(words) == 1 and _item_types(member, 1)[0] in (int, float):
+    if len(words) == 1 and script_constants.item_types(member, 1)[0] in (int, float):
         words = words[0].split(",")
-    items = _item_types(member, len(words))
+    items = script_constants.item_types(member, len(words))
     if len(items) != len(words):
         raise ValueError("another count")
     values = [_convert(f"value {i}", [word], items[i]) for i, word in enumerate(words)]
@@ -342,25 +243,9 @@ def _finite(word: str) -> float:
     return number
 
 
-def _describe(kind: Any) -> str:
-    return " or ".join(_describe_member(member) for member in _members(kind))
-
-
-def _describe_member(member: Any) -> str:
-    if get_origin(member) is Literal:
-        return ", ".join(map(str, get_args(member)[:-1])) + f" or {get_args(member)[-1]}"
-    if get_origin(member) in (list, tuple):
-        item = {int: "whole numbers", float: "numbers"}.get(_item_types(member, 1)[0], "words")
-        if get_origin(member) is tuple and Ellipsis not in get_args(member):
-            return f"{len(get_args(member))} {item}"
-        return f"one or more {item}"
-    words = {bool: "True or False", int: "a whole number", float: "a number", Path: "a path"}
-    return {**words, str: "text", type(None): "None"}[member]
-
-
 def _help_text(namespace: Mapping[str, Any]) -> str:
-    kinds = _flag_types(namespace)
-    comments = _trailing_comments(_source(namespace))
+    kinds = script_constants.types_of(namespace)
+    comments = _trailing_comments(script_constants.source_of(namespace))
     entries = [
         _help_entry(name, kinds[name], namespace[name], comments.get(name, "")) for name in kinds
     ]
@@ -373,7 +258,11 @@ def _help_text(namespace: Mapping[str, Any]) -> str:
 
 def _help_entry(name: str, kind: Any, default: Any, comment: str) -> str:
     flag = f"--{_flag(name)}"
-    flag += f", --no-{_flag(name)}" if bool in _members(kind) else f" {_placeholder(kind)}"
+    flag += (
+        f", --no-{_flag(name)}"
+        if bool in script_constants.members(kind)
+        else f" {_placeholder(kind)}"
+    )
     text = f"{comment} (default: {_shown(default)})" if comment else f"default: {_shown(default)}"
     body = textwrap.wrap(text, _WIDTH - 8, break_long_words=False, break_on_hyphens=False)
     return "\n".join([f"  {flag}", *(f"        {line}" for line in body)])
@@ -381,7 +270,7 @@ def _help_entry(name: str, kind: Any, default: Any, comment: str) -> str:
 
 def _placeholder(kind: Any) -> str:
     """Give what stands for a value in the help: "auto|dense", "N" for a whole number."""
-    return "|".join(_placeholder_of(member) for member in _members(kind))
+    return "|".join(_placeholder_of(member) for member in script_constants.members(kind))
 
 
 def _placeholder_of(member: Any) -> str:
@@ -390,7 +279,7 @@ def _placeholder_of(member: Any) -> str:
     if get_origin(member) in (list, tuple):
         if get_origin(member) is tuple and Ellipsis not in get_args(member):
             return " ".join(map(_placeholder, get_args(member)))
-        return f"{_placeholder(_item_types(member, 1)[0])} ..."
+        return f"{_placeholder(script_constants.item_types(member, 1)[0])} ..."
     words = {int: "N", float: "X", str: "TEXT", Path: "PATH", type(None): "None"}
     return words[member]
 
@@ -405,7 +294,7 @@ def _trailing_comments(source: str) -> dict[str, str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     marks = {token.start[0]: token for token in tokens if token.type == tokenize.COMMENT}
     comments = {}
-    for name, statement in _assignments(source):
+    for name, statement in script_constants.assignments(source):
         lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
         found = [marks[line].string for line in lines if line in marks]
         comments[name] = " ".join(text.lstrip("# ") for text in found)

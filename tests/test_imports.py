@@ -21,6 +21,8 @@ LAYERS = (
     "band_names",
     "band_file_names",
     "map_values",
+    "script_constants",
+    "hand_edits",
     "command_line",
     "rasters",
     "sample",
