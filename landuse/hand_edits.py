@@ -13,7 +13,6 @@ from landuse import script_constants
 # Of constants without an annotation, whose type the value shows until somebody changes it.
 WHOLE_NUMBERS = {
     "BATCH_SIZE",
-    "BLOCK_SIZE",
     "DECODER_WIDTH",
     "EPOCHS",
     "EPOCHS_TOP",
