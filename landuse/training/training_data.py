@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from landuse import sensors
-from landuse.patches import band_statistics, patch_batches, split_folders, split_identity, split_marker
+from landuse.patches import (
+    band_statistics,
+    patch_batches,
+    split_folders,
+    split_identity,
+    split_marker,
+)
 
 
 @dataclass(frozen=True)
