@@ -9,7 +9,15 @@ import pytest
 
 from landuse.mapping import grids, map_blocks
 
-BENCHMARKS = ("agreement", "dense_maps", "engines", "peak", "training_step", "window_by_window")
+BENCHMARKS = (
+    "agreement",
+    "dense_maps",
+    "engines",
+    "made_changes",
+    "peak",
+    "training_step",
+    "window_by_window",
+)
 
 
 @pytest.fixture
@@ -134,3 +142,29 @@ def test_benchmarks_print_their_table(repository, command):
     rows = [line for line in answer.stdout.splitlines() if line.startswith("|")]
     assert len(rows) >= 3
     assert len({row.count("|") for row in rows}) == 1
+
+
+def test_found_missed_and_false_change(benchmark):
+    """Four by four cells of 8 px: the left half changed, the upper half was found."""
+    made_changes = benchmark("made_changes")
+    changed = np.zeros((32, 32), bool)
+    changed[:, :16] = True
+    codes = np.zeros((4, 4), np.uint8)
+    codes[:2] = 3
+    codes[3, 3] = 255
+    cell = 0.64  # ha
+    found = made_changes.areas(codes, changed, 8)
+    assert found == pytest.approx([8 * cell, 4 * cell, 4 * cell, 4 * cell, 0])
+    assert made_changes.row_of(*found, None)[-2:] == ["-", "50 %"]
+    # the window of the cell in the lower right corner reaches to the whole scene
+    assert made_changes.window_shares(changed, (4, 4), 8)[3, 3] == pytest.approx(0.5)
+
+
+def test_false_beyond_doubt_is_where_the_window_hardly_changed(benchmark):
+    made_changes = benchmark("made_changes")
+    changed = np.zeros((200, 200), bool)
+    changed[:8, :8] = True
+    codes = np.zeros((25, 25), np.uint8)
+    codes[0, 0] = codes[0, 1] = codes[20, 20] = 1
+    *_, false, beyond_doubt = made_changes.areas(codes, changed, 8)
+    assert (false, beyond_doubt) == pytest.approx((2 * 0.64, 0.64))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from landuse import files
+from landuse.changes import comparing
 from landuse.outputs import geotiffs, land_use_map
 from landuse.rasters import reading, vectors, writing
 from landuse.sensors import BANDS_MS
@@ -188,7 +189,7 @@ def test_a_comparison_from_the_command_line(place, tmp_path):
     assert rows["AnnualCrop", "Pasture"]["cells changed"] == "0"
     assert int(rows["AnnualCrop", "Pasture"]["cells of both maps"]) > 400
     text = path.with_suffix(".md").read_text(encoding="utf-8")
-    assert "of it is expected to be false" in text
+    assert "of it or more is expected to be false: the scenes differ much" in text
     assert "| Forest | Residential |" in text
     numbers = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert numbers["threshold_from"] == "scenes"
@@ -246,6 +247,15 @@ def test_a_pair_of_an_unchanged_place_tells_the_noise(set_up, place, tmp_path):
     assert numbers["unchanged_cells_learned_from"] == 1600
     assert numbers["share_groups_differ_where_unchanged"] == pytest.approx(0.05, abs=0.02)
     assert (changed_cells(tmp_path / "change.tif") == town()).mean() > 0.98
+
+
+def test_where_scenes_are_much_alike_no_more_is_expected_to_be_false(set_up, monkeypatch, capsys):
+    monkeypatch.setattr(comparing, "LESS_ALIKE", -1.0)  # of the made scenes it is 0.4
+    set_up(HTML=False, QUICKLOOK=False)
+    step.main()
+    said = capsys.readouterr().out
+    assert "% of it is expected to be false." in said
+    assert "or more is expected" not in said
 
 
 def test_maps_that_differ_by_noise_alone_show_no_change(set_up, place, tmp_path, capsys):

@@ -177,6 +177,8 @@ def _headline(comparison: comparing.Comparison) -> str:
         return "No difference of the maps is sure enough to count as change"
     if false is None:
         return f"{share}; how much of it is false is not known"
+    if comparison.expects_more_false:
+        return f"{share}; {100 * false:.0f} % of it or more is expected to be false"
     return f"{share}; about {100 * false:.0f} % of it is expected to be false"
 
 

@@ -126,6 +126,11 @@ def _expectation(comparison: comparing.Comparison, most_false: float) -> str:
             "PATH_TO_SCENE_BEFORE and PATH_TO_SCENE_AFTER, or PATH_TO_STABLE."
         )
     text = f"About {100 * share:.0f} % of it is expected to be false."
+    if comparison.expects_more_false:
+        text = (
+            f"{100 * share:.0f} % of it or more is expected to be false: the scenes differ much, "
+            "least of all in the cells taken for unchanged."
+        )
     if comparison.learned_from == "given" and share > most_false:
         text += " That is much: the THRESHOLD that was given is low for these maps."
     return text

@@ -81,6 +81,19 @@ class Comparison:
         return float(self.changed[self.pair.valid].mean())
 
     @property
+    def scenes_differ_much(self) -> bool:
+        """Whether a band is much brighter, darker or of another pattern at the second date."""
+        return self.checks is not None and any(
+            band.correlation < LESS_ALIKE or abs(band.percent) > BRIGHTER
+            for band in self.checks.bands
+        )
+
+    @property
+    def expects_more_false(self) -> bool:
+        """Whether cells whose pixels changed least tell too little of the others."""
+        return self.learned_from == "scenes" and self.scenes_differ_much
+
+    @property
     def smallest_to_find(self) -> float | None:
         """Hectares that a change needs to prevail in a window: half of it; None: not known."""
         if self.unit is None:
@@ -276,8 +289,7 @@ def messages(comparison: Comparison, days_apart: int | None) -> list[str]:
     parts = [f"{b.band} {b.percent:+.0f} % (r {b.correlation:.2f})" for b in checks.bands]
     if parts:
         said.append(f"brightness of the second scene, by median: {', '.join(parts)}")
-    alike = [b for b in checks.bands if b.correlation >= LESS_ALIKE and abs(b.percent) <= BRIGHTER]
-    if len(alike) < len(checks.bands):
+    if comparison.scenes_differ_much:
         said.append(
             "warning: the scenes differ much in brightness or pattern (light, haze, season): "
             "expect maps to differ for that alone"
