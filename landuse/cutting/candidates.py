@@ -350,6 +350,12 @@ class Spacing:
             for other in self._chosen.get((a, b), ())
         )
 
+    def has(self, row: int, column: int) -> bool:
+        """Tell whether this very window is chosen."""
+        return (row, column) in self._chosen.get(
+            (row // self.distance, column // self.distance), ()
+        )
+
     def add(self, row: int, column: int) -> None:
         """Choose a window."""
         cell = (row // self.distance, column // self.distance)

@@ -40,6 +40,7 @@ def choose_windows(
     least_distance: int,
     most_per_class: int | None,
     seed: int,
+    given: np.ndarray | None = None,
     description: str = "cutting",
 ) -> Choice:
     """Choose windows, and take them.
@@ -57,6 +58,8 @@ def choose_windows(
         Pixels between the corners of two windows, along rows or columns.
     most_per_class : int or None
     seed : int
+    given : ndarray of shape (N,), bool, optional
+        Windows that somebody labelled: all are taken, however near to each other.
     description : str
         Of the progress bar.
 
@@ -66,6 +69,9 @@ def choose_windows(
     """
     order = candidate_windows.in_order_of_choice(candidates, least_distance, seed)
     rows, columns, classes = candidates.rows, candidates.columns, candidates.classes
+    if given is None:
+        given = np.zeros(len(candidates), bool)
+    order = order[np.argsort(~given[order], kind="stable")]
     room = np.full(classes.max(initial=0) + 1, most_per_class or len(candidates))
     chosen: list[int] = []
     bad: list[int] = []
@@ -78,7 +84,11 @@ def choose_windows(
             left, proposed = room.copy(), []
             for index in order[~tried[order]].tolist():
                 place = int(rows[index]), int(columns[index])
-                if left[classes[index]] > 0 and spacing.allows(*place):
+                if given[index]:
+                    free = not spacing.has(*place)
+                else:
+                    free = left[classes[index]] > 0 and spacing.allows(*place)
+                if free:
                     spacing.add(*place)
                     left[classes[index]] -= 1
                     proposed.append(index)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from landuse.cutting import window_files
 from landuse.outputs import labelling_page
 from landuse.rasters import feature_sets, labelled_features, reference_systems
 
@@ -89,7 +90,9 @@ def read_labels(
             is_window.append(np.ones(len(source.names), bool))
         else:
             source = labelled_features.read_labelled_features(path, crs, attribute, own_crs)
-            is_window.append(np.zeros(len(source.names), bool))
+            is_window.append(
+                np.array([window_files.MAPPED in texts for texts in source.attributes], bool)
+            )
         sources.append(source)
     features = feature_sets.joined(sources)
     names, messages = _class_names(features.names, table)

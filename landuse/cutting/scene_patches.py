@@ -219,6 +219,7 @@ def cut_scene(
         least_distance=least_distance,
         most_per_class=most_per_class,
         seed=seed,
+        given=labels.is_window[candidates.features],
         description=f"cutting {opened.name[:30]}",
     )
     return _rows(opened, candidates, labels, choice.chosen, name_of), choice
