@@ -39,7 +39,7 @@ ZOOM_RANGE = 0.0  # 0.25: a quarter of the images up to 25 % larger or smaller
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
-BATCH_SIZE = 64  # images per step
+BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS = 30  # passes over the training images
 PICTURE_SIZES = [64]  # px; 32 48 64: small pictures first, a third of the epochs each, is faster
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network

@@ -24,7 +24,8 @@ PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by script 01
 PATH_TO_RUN = "runs/04_train_ms_finetuning_alternative_{network}"  # what is written goes there
 
 # Network
-NETWORK = "DenseNet201"  # or VGG16, ResNet50; with EPOCHS = 0 any of keras.applications
+NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS = 0 any of
+# keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
 WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
 BANDS: str | list[str] = "ALL"  # RGB, SWIR, CI, ALL, L2A (without B10), or band names
 DROPOUT = 0.2  # share of the features that is dropped while training
@@ -39,7 +40,7 @@ CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
-BATCH_SIZE = 64  # images per step
+BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS_TOP = 5  # passes over the training images in which only the new top learns
 EPOCHS = 20  # passes in which all but the first block of the network learns; 0: none
 LEARNING_RATE_TOP = 1e-3  # highest rate of the first phase
@@ -71,25 +72,25 @@ def main() -> None:
     import keras
 
     from landuse.evaluation import reports
-    from landuse.networks import catalogue, dense, pixel_layers, tops, transfer
+    from landuse.networks import dense, pixel_layers, tops, transfer
     from landuse.training import optimizers, runs, training_data
 
-    catalogue.check_fine_tuning(NETWORK, EPOCHS)
+    network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
-    with runs.start(PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION) as run:
+    with runs.start(PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION) as run:
         if run.is_finished():
             return
 
         # 1. The network without its top, with what it learned on other images
-        learned = transfer.learned_network(NETWORK, WEIGHTS)
+        learned = transfer.learned_network(network, WEIGHTS)
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
-        run.describe(data, NETWORK, WEIGHTS)
+        run.describe(data, network, WEIGHTS)
         learned = transfer.widen_first_convolution(learned, data.band_names, data.statistics)
 
         # 2. A new top; before the network, pixels come to be as it knows them
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         features = learned.features(pixel_layers.to_units(pixels, data.units, learned.units))
-        model = keras.Model(pixels, tops.new_top(features, NETWORK, data.class_names, DROPOUT))
+        model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
         mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made
 

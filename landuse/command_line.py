@@ -306,8 +306,8 @@ def _continued(marks: Mapping[int, tokenize.TokenInfo], line: int) -> str:
     # A long comment goes on below itself, on lines that hold nothing else.
     text = ""
     while line in marks and line + 1 in marks:
-        above, below = marks[line], marks[line + 1]
-        if above.start[1] != below.start[1] or below.line.strip() != below.string.strip():
+        below = marks[line + 1]
+        if below.line.strip() != below.string.strip():
             break
         text += " " + below.string.lstrip("# ")
         line += 1

@@ -451,3 +451,19 @@ def test_stored_statistics_serve_where_they_fit(tmp_path, capsys):
         found = band_statistics.training_statistics(str(tmp_path), patches, names)
         assert found == image_functions.pooled_statistics(patches, names)
         assert reason in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("count", "fitting"), [(1, 1), (12, 2), (84, 16), (255, 32), (256, 64), (20_000, 64)]
+)
+def test_a_batch_that_nobody_chose_fits_the_images(count, fitting):
+    assert training_data.fitting_batch(None, count) == fitting
+    assert training_data.fitting_batch(48, count) == 48
+
+
+def test_a_batch_smaller_than_usual_is_said(monkeypatch, capsys):
+    give_patches(monkeypatch, "uint8")
+    training_data._check_batch_size(None, 84, "split")
+    assert "BATCH_SIZE is 16, because there are only 84 images" in capsys.readouterr().out
+    training_data._check_batch_size(None, 500, "split")
+    assert capsys.readouterr().out == ""

@@ -120,6 +120,12 @@ NETWORKS = {  # another one is another row
             expected=UNSCALED_BGR,
             weights_file="resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
+        Network(
+            "MobileNet",
+            first_block_ends="conv_pw_1_relu",
+            expected=FROM_MINUS_1_TO_1,
+            weights_file="mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+        ),
         Network("ResNet9", first_block_ends="stem_relu", learning_rate=3e-3, build=_resnet9),
     )
 }

@@ -68,6 +68,36 @@ def imagenet_network(name: str, weights: str | None) -> LearnedNetwork:
     return LearnedNetwork(bases.base_network(name, 3, weights), tuple(front))
 
 
+def network_of(name: str | None, weights: str | None, epochs: int) -> str:
+    """Say which network is to be fine-tuned, before any work.
+
+    Parameters
+    ----------
+    name : str or None
+        The one that was asked for; None: the one that the weights are of, if they are a model of
+        ours, else DenseNet201.
+    weights : str or None
+        As for `learned_network`.
+    epochs : int
+        Those in which all but the first block learns.
+
+    Raises
+    ------
+    ValueError
+        If that network cannot be fine-tuned.
+    OSError
+        If the weights are a model that is not there.
+    """
+    if name is None and weights is not None and Path(weights).suffix == ".keras":
+        name = model_files.read_record(weights)["network"]
+        print(f"NETWORK is {name}, the network of {weights}")
+        if name == catalogue.BASELINE:
+            return name  # what is wrong with it is said where it is taken
+    name = name or "DenseNet201"
+    catalogue.check_fine_tuning(name, epochs)
+    return name
+
+
 def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
     """Get a network without its top, with the weights that it learned elsewhere.
 

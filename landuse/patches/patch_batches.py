@@ -131,13 +131,16 @@ class PatchBatches:
         return np.asarray(self.patches[indices])
 
     def in_mosaics(self, across: int) -> PatchBatches:
-        """Return batches of the same patches, `across * across` of them laid out as one image."""
-        _check_batches(len(self.labels), len(self.labels), self.batch_size, across)
+        """Return batches of the same patches, `across * across` of them laid out as one image.
+
+        A batch holds at least one such image, and only whole ones.
+        """
+        batch_size = max(self.batch_size // across**2, 1) * across**2
         return type(self)(
             patches=self.patches,
             labels=self.labels,
             sample_weights=self.sample_weights,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             changes=self.changes,
             mixup=self.mixup,
             mosaic=across,

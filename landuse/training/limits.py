@@ -67,8 +67,9 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         growing.check_sizes(given["PICTURE_SIZES"])
     if "BANDS" in given:
         sensors.chosen_bands(given["BANDS"])
-    if given.get("MOSAIC_EPOCHS") and given["BATCH_SIZE"] % given["MOSAIC"] ** 2:
+    batch = given.get("BATCH_SIZE", 64)  # what None usually stands for
+    if given.get("MOSAIC_EPOCHS") and batch % given["MOSAIC"] ** 2:
         raise ValueError(
-            f"BATCH_SIZE = {given['BATCH_SIZE']} is no multiple of the {given['MOSAIC'] ** 2} "
+            f"BATCH_SIZE = {batch} is no multiple of the {given['MOSAIC'] ** 2} "
             f"images of a mosaic (MOSAIC = {given['MOSAIC']})"
         )

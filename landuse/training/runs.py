@@ -222,8 +222,8 @@ class Run:
         if "mosaics" not in (self.state.phase, *self.state.phases_done):
             self.state.best, self.state.best_epoch = -math.inf, 0
         self.record |= {"dense": True, "mosaic": across}
-        validation = data.batches("validation", train.batch_size, across)
         batches = train.in_mosaics(across)
+        validation = data.batches("validation", batches.batch_size, across)
         self.fit("mosaics", mosaics, batches, validation, epochs, callbacks, keep=model)
 
     def _restore(self, model: keras.Model, with_optimizer: bool) -> None:
@@ -275,7 +275,7 @@ class Run:
     def finish(
         self,
         data: training_data.Data | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         write_report: Callable[..., dict[str, Any]] | None = None,
         calibrate: bool = False,
     ) -> None:
@@ -285,7 +285,8 @@ class Run:
         ----------
         data : Data, optional
             Without it nothing is measured.
-        batch_size : int
+        batch_size : int or None
+            Images per call of the network; None: as many as is usual.
         write_report : callable, optional
             `reports.write_report`, or another that takes the same.
         calibrate : bool
@@ -300,6 +301,7 @@ class Run:
             raise ValueError(
                 f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
             )
+        batch_size = batch_size or training_data.USUAL_BATCH
         if data is not None and calibrate:
             measuring.calibrate(self, data, batch_size)
         if data is not None and write_report is not None:

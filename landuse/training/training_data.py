@@ -17,6 +17,8 @@ from landuse.patches import (
     split_marker,
 )
 
+USUAL_BATCH = 64  # images
+
 
 @dataclass(frozen=True)
 class Part:
@@ -67,9 +69,10 @@ class Data:
     level: str | None = None
     split: dict[str, str] = field(default_factory=dict)
 
-    def steps(self, batch_size: int) -> int:
+    def steps(self, batch_size: int | None) -> int:
         """Count the steps of one pass over the training images."""
-        return math.ceil(len(self.train.labels) / batch_size)
+        count = len(self.train.labels)
+        return math.ceil(count / fitting_batch(batch_size, count))
 
     def one_hot_labels(self, part: str) -> np.ndarray:
         """Give the labels of a part, of shape (N, classes), float32."""
@@ -80,13 +83,14 @@ class Data:
         return class_weights(self.train.labels, len(self.class_names))
 
     def training_batches(
-        self, batch_size: int, *, class_weights: bool = False, **options: Any
+        self, batch_size: int | None, *, class_weights: bool = False, **options: Any
     ) -> Any:
         """Batches to train with, in another order in each epoch, augmented.
 
         Parameters
         ----------
-        batch_size : int
+        batch_size : int or None
+            None: what fits the training images.
         class_weights : bool
             Let the images of rare classes weigh more.
         **options
@@ -100,17 +104,18 @@ class Data:
             self.train.patches,
             labels=self.one_hot_labels("train"),
             sample_weights=self.class_weights() if class_weights else None,
-            batch_size=batch_size,
+            batch_size=fitting_batch(batch_size, len(self.train.labels)),
             **options,
         )
 
-    def batches(self, part: str, batch_size: int, mosaic: int = 1) -> Any:
+    def batches(self, part: str, batch_size: int | None, mosaic: int = 1) -> Any:
         """Batches of a part, without augmentation, always in the order of `order_of`.
 
         Parameters
         ----------
         part : {"train", "validation", "test"}
-        batch_size : int
+        batch_size : int or None
+            None: what fits the training images.
         mosaic : int
             K: laid out as mosaics of K x K images. 1: not.
         """
@@ -122,14 +127,14 @@ class Data:
         return patch_batches.simple_image_generator(
             patches,
             labels=self.one_hot_labels(part)[order],
-            batch_size=batch_size,
+            batch_size=fitting_batch(batch_size, len(self.train.labels)),
             mosaic=mosaic,
             shuffle=False,
         )
 
 
 def read_data(
-    path_to_split: str, bands: str | Sequence[str], batch_size: int, skip_bad: bool = False
+    path_to_split: str, bands: str | Sequence[str], batch_size: int | None, skip_bad: bool = False
 ) -> Data:
     """Open the parts of a split and take the statistics of its training part.
 
@@ -139,7 +144,8 @@ def read_data(
         Folder that script 01 made.
     bands : str or sequence of str
         A name of `image_functions.BAND_COMBINATIONS`, or band names.
-    batch_size : int
+    batch_size : int or None
+        None: what fits, which is said where it is not the usual.
     skip_bad : bool
         Leave bad patches out instead of stopping.
 
@@ -202,7 +208,24 @@ def _say_what_is_missing(labels: np.ndarray, class_names: Sequence[str]) -> None
         print(f"no validation images of {', '.join(missing)}: their accuracy will not be known")
 
 
-def _check_batch_size(batch_size: int, count: int, path_to_split: str) -> None:
+def fitting_batch(batch_size: int | None, count: int) -> int:
+    """Give the size of a batch: the one that is wished, or for None what fits so many images.
+
+    That is `USUAL_BATCH`, or with few images the highest power of two that leaves four steps or
+    more to a pass: with 84 patches of 13 bands, a batch of 16 gave 83.3 % where one of 64 gave
+    66.7 %.
+    """
+    if batch_size is not None:
+        return batch_size
+    return min(USUAL_BATCH, 2 ** int(math.log2(max(count // 4, 1))))
+
+
+def _check_batch_size(batch_size: int | None, count: int, path_to_split: str) -> None:
+    if batch_size is None:
+        fitting = fitting_batch(None, count)
+        if fitting < USUAL_BATCH:
+            print(f"note: BATCH_SIZE is {fitting}, because there are only {count} images to train")
+        return
     if batch_size < 1:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {batch_size}")
     if count < batch_size:
