@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 demo: environment ## make a sample, train on it, map its scene: all in demo/
-	.venv/bin/python benchmarks/demo.py
+	.venv/bin/python make_demo.py
 
 test: lint ## check style and types, run the tests
 	$(PYTEST) -m "not slow"

@@ -227,13 +227,11 @@ def _draw_patches(axes: "Axes", left: float, bottom: float, side: float) -> None
 
 def _colour_windows(truth: np.ndarray, stride: int = 8) -> np.ndarray:
     """Colour each cell by the class that covers most of its window: a map without mistakes."""
+    from landuse.evaluation import map_accuracy
     from landuse.outputs import class_colours
     from landuse.sample import textures
 
-    sys.path.append(str(FOLDER.parent / "benchmarks"))
-    import demo
-
-    labels, _ = demo.window_majority(truth, stride)
+    labels, _ = map_accuracy.window_majority(truth, stride)
     return np.array(class_colours.colours_of(textures.CLASS_NAMES), np.uint8)[labels]
 
 

@@ -30,14 +30,13 @@ start = Path(os.environ.get("JPY_SESSION_NAME", "notebook")).resolve()
 ROOT = next(folder for folder in start.parents if (folder / "image_functions.py").is_file())
 os.chdir(ROOT)
 sys.path.append(str(ROOT))  # at its end: the standard library's statistics comes first
-sys.path.append(str(ROOT / "benchmarks"))
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-import demo
 import image_functions
+from landuse.evaluation import map_accuracy
 from landuse.outputs import class_colours, map_layers
 from landuse.patches import class_folders
 from landuse.rasters import reading, reference_systems
@@ -198,8 +197,8 @@ with open(f"{PATH_TO_MAPS}/notebook_{scene.name}_areas.csv", newline="") as file
 # %%
 if PATH_TO_SCENE is None:
     truth, _ = reading.read_raster(scene_path.with_name("scene_truth.tif"))
-    majority, share = demo.window_majority(truth, STRIDE)
-    filled, overall = demo.accuracy(labels, truth, STRIDE)
+    majority, share = map_accuracy.window_majority(truth, STRIDE)
+    filled, overall = map_accuracy.accuracy(labels, truth, STRIDE)
     print(f"{100 * filled:.1f} % right where one class fills the window, {100 * overall:.1f} % overall")
 
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), dpi=72, layout="constrained")

@@ -1,76 +1,21 @@
-"""The demo's measure of accuracy, and how it goes on from an earlier demo."""
+"""The demo: how it goes on from an earlier one."""
 
-import importlib.util
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-
-@pytest.fixture
-def demo(repository, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    spec = importlib.util.spec_from_file_location("demo", repository / "benchmarks" / "demo.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import make_demo
 
 
-def test_window_majority_of_two_halves(demo):
-    truth = np.zeros((64, 128), np.uint8)
-    truth[:, 64:] = 3
-    majority, share = demo.window_majority(truth, stride=32)
-    # Windows begin at columns -16, 16, 48, 80 and hold 0 in 64, 48, 16 and 0 of 64 columns.
-    assert majority.tolist() == [[0, 0, 3, 3]] * 2
-    assert share.tolist() == [[1, 0.75, 0.75, 1]] * 2
-
-
-def test_window_majority_is_that_of_each_window_by_itself(demo):
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 4, (75, 90)).astype(np.uint8)
-    truth[rng.random(truth.shape) < 0.1] = 255
-    for stride in (1, 7, 8, 64, 100):
-        majority, share = demo.window_majority(truth, stride)
-        assert majority.shape == (-(-75 // stride), -(-90 // stride))
-        padded = np.pad(truth, 100, mode="symmetric")
-        for i, j in [(0, 0), (majority.shape[0] - 1, majority.shape[1] - 1)]:
-            row, column = (100 + k * stride + stride // 2 - 32 for k in (i, j))
-            window = padded[row : row + 64, column : column + 64]
-            counts = [(window == index).sum() for index in range(4)]
-            assert majority[i, j] == np.argmax(counts)
-            assert share[i, j] == max(counts) / 4096
-
-
-def test_accuracy_by_hand(demo):
-    truth = np.zeros((64, 128), np.uint8)
-    truth[:, 64:] = 3
-    labels = np.array([[0, 0, 3, 3], [0, 3, 0, 1]], np.uint8)
-    assert demo.accuracy(labels, truth, stride=32) == (3 / 4, 5 / 8)
-
-
-def test_accuracy_counts_no_label_as_wrong_and_leaves_out_no_truth(demo):
-    truth = np.zeros((64, 256), np.uint8)
-    truth[:, :128] = 255
-    labels = np.array([[7, 7, 255, 0]], np.uint8)
-    assert demo.accuracy(labels, truth, stride=64) == (0.5, 0.5)
-    nothing = np.full((64, 64), 255, np.uint8)
-    assert np.isnan(demo.accuracy(labels[:, :1], nothing, stride=64)).all()
-
-
-def test_accuracy_refuses_a_map_of_another_grid(demo):
-    with pytest.raises(ValueError, match=r"has \(2, 2\) cells, .* at stride 8 has \(8, 8\)"):
-        demo.accuracy(np.zeros((2, 2), np.uint8), np.zeros((64, 64), np.uint8), stride=8)
-
-
-def test_demo_keeps_to_its_own_folder(demo, tmp_path):
+def test_demo_keeps_to_its_own_folder(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(FileExistsError, match="holds something else than a demo"):
-        demo.prepare(tmp_path)
+        make_demo.prepare(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_demo_goes_on_or_begins_anew(demo, tmp_path):
+def test_demo_goes_on_or_begins_anew(tmp_path, monkeypatch):
     folder = tmp_path / "demo"
     model, patch = folder / "runs" / "model.keras", folder / "data" / "patch.tif"
 
@@ -79,17 +24,17 @@ def test_demo_goes_on_or_begins_anew(demo, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("x")
 
-    demo.prepare(folder)
+    make_demo.prepare(folder)
     make_both()
-    demo.prepare(folder)  # it was stopped: all is kept
+    make_demo.prepare(folder)  # it was stopped: all is kept
     assert model.exists()
     (folder / "accuracy.json").write_text("{}")
-    demo.prepare(folder)  # it was finished: the data is kept
+    make_demo.prepare(folder)  # it was finished: the data is kept
     assert not model.exists()
     assert patch.exists()
     make_both()
-    demo.EPOCHS += 1
-    demo.prepare(folder)  # other settings: nothing is
+    monkeypatch.setattr(make_demo, "EPOCHS", make_demo.EPOCHS + 1)
+    make_demo.prepare(folder)  # other settings: nothing is
     assert not model.exists()
     assert not patch.exists()
     assert (folder / "maps").is_dir()
@@ -97,7 +42,7 @@ def test_demo_goes_on_or_begins_anew(demo, tmp_path):
 
 def test_demo_shows_its_settings_quickly(repository):
     answer = subprocess.run(
-        [sys.executable, "benchmarks/demo.py", "--help"],
+        [sys.executable, "make_demo.py", "--help"],
         cwd=repository,
         capture_output=True,
         text=True,

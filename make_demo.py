@@ -4,7 +4,7 @@ Each step runs by its own command line, as a user would run it, and writes into 
 A demo that was stopped goes on where it was; after a finished one, the next trains and maps anew.
 
 Run:
-    python benchmarks/demo.py
+    python make_demo.py
 """
 
 import shlex
@@ -16,10 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.append(str(_REPOSITORY))  # at its end: the standard library's statistics comes first
-
-from landuse import command_line, files  # noqa: E402
+from landuse import command_line, files
 
 # Paths
 PATH_TO_DEMO = "demo"  # all that is written goes there
@@ -37,13 +34,13 @@ TRAINING_FLAGS = ""  # further flags of script 05, as in "--batch-size 32 --symm
 STRIDE = 8  # px from one cell of the map to the next
 MAPPING_FLAGS = ""  # further flags of script 06
 
-_WINDOW = 64  # px, side of the window that a cell of the map stands for
-_SHARE_FILLED = 0.8  # of a window that its class must cover to count as filled
-_NODATA = 255
+_REPOSITORY = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Run all steps and compare the map with the truth of the scene."""
+    from landuse.evaluation import map_accuracy
+
     start = time.perf_counter()
     demo = Path(PATH_TO_DEMO)
     prepare(demo)
@@ -52,7 +49,7 @@ def main() -> None:
         run_step(command)
     print(f"\nstride {STRIDE}: a label for every {STRIDE}x{STRIDE} px of the scene")
     print(f"all steps took {(time.perf_counter() - start) / 60:.1f} minutes")
-    filled, overall = accuracy(*read_maps(demo), STRIDE)
+    filled, overall = map_accuracy.accuracy(*read_maps(demo), STRIDE)
     files.write_json(demo / "accuracy.json", {"filled": filled, "overall": overall})
     print(f"map: {demo / 'maps' / 'scene.png'}")
     print(
@@ -162,79 +159,6 @@ def read_maps(demo: Path) -> tuple[np.ndarray, np.ndarray]:
     labels, _ = reading.read_raster(demo / "maps" / "scene_label.tif")
     truth, _ = reading.read_raster(demo / "data" / "sample" / "scene_truth.tif")
     return labels, truth
-
-
-def accuracy(labels: np.ndarray, truth: np.ndarray, stride: int) -> tuple[float, float]:
-    """Compare a label map with the majority class of the truth in the window of each cell.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (cell rows, cell columns), uint8
-        Class index; 255, no label, counts as wrong.
-    truth : ndarray of shape (rows, columns), uint8
-        Class index, 255 where it is unknown; windows without any truth are left out.
-    stride : int, px
-        From one cell to the next.
-
-    Returns
-    -------
-    filled : float
-        Share of right labels, 0..1, where one class covers _SHARE_FILLED of the window or more.
-    overall : float
-        Share of right labels over all windows. Both are NaN where there is nothing to compare.
-    """
-    majority, share = window_majority(truth, stride)
-    if labels.shape != majority.shape:
-        raise ValueError(
-            f"the label map has {labels.shape} cells, but a scene of {truth.shape} px "
-            f"at stride {stride} has {majority.shape}"
-        )
-    right = labels == majority
-    return _mean(right[share >= _SHARE_FILLED]), _mean(right[share > 0])
-
-
-def _mean(right: np.ndarray) -> float:
-    return float(right.mean()) if right.size else float("nan")
-
-
-def window_majority(truth: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Find the majority class of the truth in the window of each cell of a map.
-
-    Cell (i, j) of a map at stride n is the window of rows i * n + n // 2 - 32 to + 31, columns
-    likewise. Beyond its edges the truth is mirrored, as the scene is when it is classified.
-
-    Parameters
-    ----------
-    truth : ndarray of shape (rows, columns), uint8
-        Class index, 255 where it is unknown.
-    stride : int, px
-        From one cell to the next.
-
-    Returns
-    -------
-    majority : ndarray of shape (cell rows, cell columns), uint8
-        The class with most pixels; the lower index of two that are equal.
-    share : ndarray of shape (cell rows, cell columns), float64
-        Share of the window that this class covers, 0..1.
-    """
-    starts = [np.arange(-(-size // stride)) * stride + stride // 2 for size in truth.shape]
-    margins = [
-        (_WINDOW // 2, max(0, start[-1] + _WINDOW // 2 - size))
-        for start, size in zip(starts, truth.shape, strict=True)
-    ]
-    padded = np.pad(truth, margins, mode="symmetric")
-    classes = np.unique(truth[truth != _NODATA])
-    if classes.size == 0:
-        shape = tuple(len(start) for start in starts)
-        return np.full(shape, _NODATA, np.uint8), np.zeros(shape)
-    counts = np.stack([_window_sums(padded == index, *starts) for index in classes])
-    return classes[counts.argmax(axis=0)], counts.max(axis=0) / _WINDOW**2
-
-
-def _window_sums(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    totals = np.pad(mask.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    high, low = totals[rows + _WINDOW], totals[rows]
-    return (high - low)[:, columns + _WINDOW] - (high - low)[:, columns]
 
 
 if __name__ == "__main__":
