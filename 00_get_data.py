@@ -20,19 +20,10 @@ Run:
 EuroSAT: Helber et al. 2019, https://zenodo.org/records/7711810, MIT licence.
 """
 
-import errno
-import http.client
-import os
-import shutil
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Literal
 
-from tqdm import tqdm
-
-from landuse import command_line, downloads, files
+from landuse import command_line, downloads, files, unpacking
 
 # What to get, and where to put it
 DATASET: Literal["sample", "EuroSAT_RGB", "EuroSAT_MS", "web_runtime"] = (
@@ -73,12 +64,6 @@ CLASS_COUNTS = {
 TIMEOUT = 30.0  # s without an answer after which a connection counts as broken
 RETRIES = 3  # connections in a row that may break without bringing anything
 
-_CHUNK = 1 << 18  # bytes read at a time
-
-
-class _ConnectionBrokenError(Exception):
-    """The rest of a file did not come; what came is kept."""
-
 
 def main() -> None:
     """Make or fetch the data set, unless it is there."""
@@ -109,8 +94,8 @@ def get_web_runtime(folder: Path) -> None:
         for file in web_runtime.FILES:
             path = folder / file.name
             if not path.exists():
-                download(file.url, path, file.size, file.md5)
-            check_archive(path, file.url, file.size, file.md5)
+                downloads.download(file.url, path, file.size, file.md5, TIMEOUT, RETRIES)
+            downloads.check_archive(path, file.url, file.size, file.md5)
 
 
 def get_eurosat(folder: Path, url: str, size: int, md5: str) -> None:
@@ -142,9 +127,9 @@ def get_eurosat(folder: Path, url: str, size: int, md5: str) -> None:
             return
         archive = folder.with_name(f"{folder.name}.zip")
         if not archive.exists():
-            download(url, archive, size, md5)
-        check_archive(archive, url, size, md5)
-        downloads.unzip(archive, folder, select=_find_classes)
+            downloads.download(url, archive, size, md5, TIMEOUT, RETRIES)
+        downloads.check_archive(archive, url, size, md5)
+        unpacking.unzip(archive, folder, select=_find_classes)
         print(f"{archive} is not needed any more")
 
 
@@ -192,36 +177,6 @@ def _count_images(folder: Path) -> dict[str, int]:
     }
 
 
-def check_archive(archive: Path, url: str, size: int, md5: str) -> None:
-    """Check that a file is the published archive.
-
-    Parameters
-    ----------
-    archive : Path
-        File to check.
-    url : str
-        Where the right file is found, for the message.
-    size : int
-        Expected bytes.
-    md5 : str
-        Expected checksum, hexadecimal.
-
-    Raises
-    ------
-    ValueError
-        When it is another file.
-    """
-    found = f"{archive.stat().st_size:,} bytes"
-    expected = f"{size:,} bytes"
-    if found == expected:
-        found, expected = f"md5 {files.md5(archive)}", f"md5 {md5}"
-    if found != expected:
-        raise ValueError(
-            f"{archive} is broken or another file: it has {found}, expected {expected}; "
-            f"delete it and run this step again, or replace it by {url}"
-        )
-
-
 def _find_classes(unpacked: Path) -> Path:
     """Find the folder of class folders, wherever the archive has it, and check it."""
     first = next(iter(CLASS_COUNTS))
@@ -232,138 +187,6 @@ def _find_classes(unpacked: Path) -> Path:
         message = str(error).removeprefix(f"{folder} ").partition(";")[0]
         raise ValueError(f"what was unpacked {message}; nothing of it was kept") from error
     return folder
-
-
-def download(url: str, path: Path, size: int, md5: str) -> None:
-    """Fetch a file, going on after broken connections, and check it.
-
-    What has come lies in ``<path>.part`` until all is there; another call goes on from it.
-
-    Parameters
-    ----------
-    url : str
-        Address of the file.
-    path : Path
-        Where to put it.
-    size : int
-        Expected bytes.
-    md5 : str
-        Expected checksum, hexadecimal.
-
-    Raises
-    ------
-    OSError
-        When it cannot be fetched; the message says where to put a file fetched by hand.
-    ValueError
-        When something else was fetched.
-    """
-    part = path.with_name(f"{path.name}.part")
-    _check_space(part, size)
-    try:
-        _fetch_all(url, part, size)
-    except _ConnectionBrokenError as error:
-        raise OSError(
-            f"cannot download {url}: {error}. Run this step again to go on, or download that "
-            f"file with a browser, put it at {path.absolute()} and run this step again"
-        ) from error
-    print(f"checking {path.name}")
-    found = files.md5(part)
-    if found != md5:
-        part.unlink()
-        raise ValueError(
-            f"what came from {url} has md5 {found}, expected {md5}; it was removed, "
-            "run this step again to download it anew"
-        )
-    _publish(part, path)
-
-
-def _check_space(part: Path, size: int) -> None:
-    there = part.stat().st_size if part.exists() else 0
-    free = shutil.disk_usage(part.parent).free
-    if free < size - there:
-        raise OSError(
-            errno.ENOSPC,
-            f"not enough space for a download of {size - there:,} bytes: {free:,} are free",
-            str(part.parent),
-        )
-
-
-def _publish(part: Path, path: Path) -> None:
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _fetch_all(url: str, part: Path, size: int) -> None:
-    failures = 0
-    while True:
-        there = part.stat().st_size if part.exists() else 0
-        try:
-            _fetch_rest(url, part, size)
-            return
-        except _ConnectionBrokenError as error:
-            came = part.exists() and part.stat().st_size > there
-            failures = 1 if came else failures + 1
-            if failures > RETRIES:
-                raise
-            print(f"{error}; trying again")
-            time.sleep(2.0 ** (failures - 2))
-
-
-def _fetch_rest(url: str, part: Path, size: int) -> None:
-    there = part.stat().st_size if part.exists() else 0
-    if there == size:
-        return
-    if there > size:
-        there = 0
-    with _open_url(url, there) as response:
-        there = _accepted_start(response, there, url, size)
-        bar = tqdm(total=size, initial=there, unit="B", unit_scale=True, desc=part.stem)
-        with bar, open(part, "rb+" if there else "wb") as file:
-            file.seek(there)
-            file.truncate()
-            while there < size and (chunk := _read(response, min(_CHUNK, size - there))):
-                file.write(chunk)
-                there += len(chunk)
-                bar.update(len(chunk))
-    if there < size:
-        raise _ConnectionBrokenError(f"the connection ended after {there:,} of {size:,} bytes")
-
-
-def _open_url(url: str, start: int) -> http.client.HTTPResponse:
-    headers = {"User-Agent": "landuse/0.1", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        raise _ConnectionBrokenError(f"the server answers {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _ConnectionBrokenError(f"no connection ({error.reason})") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _ConnectionBrokenError(f"no connection ({error})") from error
-
-
-def _accepted_start(response: http.client.HTTPResponse, start: int, url: str, size: int) -> int:
-    """Return the offset of the first byte that the server sends, 0 when it begins anew."""
-    total = response.headers.get("Content-Length")
-    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        span, _, total = response.headers.get("Content-Range", "").partition("/")
-        if not span.startswith(f"bytes {start}-"):
-            raise _ConnectionBrokenError(f"the server sent another part than asked for ({span})")
-    else:
-        start = 0
-    if total and total.isdigit() and int(total) != size:
-        raise ValueError(f"{url} has {int(total):,} bytes there, expected {size:,}: not fetched")
-    return start
-
-
-def _read(response: http.client.HTTPResponse, count: int) -> bytes:
-    try:
-        return response.read(count)
-    except (OSError, http.client.HTTPException) as error:
-        raise _ConnectionBrokenError(f"the connection broke ({error})") from error
 
 
 if __name__ == "__main__":

@@ -1,120 +1,188 @@
-"""Archives that came from elsewhere, unpacked safely."""
+"""Files fetched from the web: going on where a connection broke, and checked."""
 
+import errno
+import http.client
 import os
 import shutil
-import stat
-import zipfile
-import zlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 from tqdm import tqdm
 
 from landuse import files
 
-_CHUNK = 1 << 20  # bytes copied at a time
-_BOMB_RATIO = 100  # unpacked to packed; deflate reaches 1032, images about 2
-_BOMB_FLOOR = 100 << 20  # bytes that any archive may unpack to
+_CHUNK = 1 << 18  # bytes read at a time
 
 
-def unzip(
-    archive: str | Path, folder: str | Path, select: Callable[[Path], Path] | None = None
-) -> None:
-    """Unpack a zip archive into a new folder, all of it or nothing.
+class _ConnectionBrokenError(Exception):
+    """The rest of a file did not come; what came is kept."""
+
+
+def check_archive(archive: Path, url: str, size: int, md5: str) -> None:
+    """Check that a file is the published archive.
 
     Parameters
     ----------
-    archive : str or Path
-        Zip file; it is not trusted.
-    folder : str or Path
-        Folder to make; it must not exist, or be empty.
-    select : callable, optional
-        Is given the folder of all that was unpacked; returns the folder in it that becomes
-        `folder`, or raises when something is wrong with the content. The rest is dropped.
+    archive : Path
+        File to check.
+    url : str
+        Where the right file is found, for the message.
+    size : int
+        Expected bytes.
+    md5 : str
+        Expected checksum, hexadecimal.
 
     Raises
     ------
     ValueError
-        When the archive is not a whole zip file, or would unpack to far more than images do, or
-        when a member would leave the folder, is a link, is encrypted or comes twice.
-    OSError
-        When the folder is there already or the disk is too small.
+        When it is another file.
     """
-    target = Path(os.path.realpath(folder))
-    if target.is_dir() and any(target.iterdir()):
-        raise FileExistsError(f"cannot unpack {archive}: the folder {folder} is not empty")
-    if not target.is_dir():
-        files.check_can_write(target)
-    try:
-        with zipfile.ZipFile(archive) as source:
-            members = source.infolist()
-            _check_members(members, archive)
-            _check_sizes(members, archive, target.parent)
-            with files.private_folder(target) as temporary:
-                unpacked = temporary / "unpacked"
-                unpacked.mkdir()
-                _unpack(source, members, unpacked)
-                (select(unpacked) if select else unpacked).replace(target)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {archive}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
-        raise ValueError(f"{archive} is not a whole zip file: {error}") from error
-
-
-def _check_members(members: list[zipfile.ZipInfo], archive: str | Path) -> None:
-    seen: set[PurePosixPath] = set()
-    for member in members:
-        fault = _fault_of_member(member, seen)
-        if fault:
-            raise ValueError(f"{archive} was not unpacked: its member {member.filename!r} {fault}")
-        seen.add(PurePosixPath(member.filename))
-
-
-def _fault_of_member(member: zipfile.ZipInfo, seen: set[PurePosixPath]) -> str | None:
-    path = PurePosixPath(member.filename)
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if path.is_absolute() or "\\" in member.filename or ":" in member.filename.split("/")[0]:
-        return "has an absolute or foreign path"
-    if ".." in path.parts or not path.parts:
-        return "would leave the folder"
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a device"
-    if member.flag_bits & 0x1:
-        return "is encrypted"
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed by a method other than deflate"
-    if path in seen and not member.is_dir():
-        return "comes twice"
-    return None
-
-
-def _check_sizes(members: list[zipfile.ZipInfo], archive: str | Path, folder: Path) -> None:
-    packed = Path(archive).stat().st_size
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > max(_BOMB_RATIO * packed, _BOMB_FLOOR):
+    found = f"{archive.stat().st_size:,} bytes"
+    expected = f"{size:,} bytes"
+    if found == expected:
+        found, expected = f"md5 {files.md5(archive)}", f"md5 {md5}"
+    if found != expected:
         raise ValueError(
-            f"{archive} was not unpacked: its {packed:,} bytes would become {unpacked:,}, "
-            f"more than {_BOMB_RATIO} times as many"
+            f"{archive} is broken or another file: it has {found}, expected {expected}; "
+            f"delete it and run this step again, or replace it by {url}"
         )
-    free = shutil.disk_usage(folder).free
-    if unpacked > free:
+
+
+def download(
+    url: str, path: Path, size: int, md5: str, timeout: float = 30.0, retries: int = 3
+) -> None:
+    """Fetch a file, going on after broken connections, and check it.
+
+    What has come lies in ``<path>.part`` until all is there; another call goes on from it.
+
+    Parameters
+    ----------
+    url : str
+        Address of the file.
+    path : Path
+        Where to put it.
+    size : int
+        Expected bytes.
+    md5 : str
+        Expected checksum, hexadecimal.
+    timeout : float
+        Seconds without an answer after which a connection counts as broken.
+    retries : int
+        Connections in a row that may break without bringing anything.
+
+    Raises
+    ------
+    OSError
+        When it cannot be fetched; the message says where to put a file fetched by hand.
+    ValueError
+        When something else was fetched.
+    """
+    part = path.with_name(f"{path.name}.part")
+    _check_space(part, size)
+    try:
+        _fetch_all(url, part, size, timeout, retries)
+    except _ConnectionBrokenError as error:
         raise OSError(
-            f"not enough space in {folder} to unpack {archive}: "
-            f"{unpacked:,} bytes are needed, {free:,} are free"
+            f"cannot download {url}: {error}. Run this step again to go on, or download that "
+            f"file with a browser, put it at {path.absolute()} and run this step again"
+        ) from error
+    print(f"checking {path.name}")
+    found = files.md5(part)
+    if found != md5:
+        part.unlink()
+        raise ValueError(
+            f"what came from {url} has md5 {found}, expected {md5}; it was removed, "
+            "run this step again to download it anew"
+        )
+    _publish(part, path)
+
+
+def _check_space(part: Path, size: int) -> None:
+    there = part.stat().st_size if part.exists() else 0
+    free = shutil.disk_usage(part.parent).free
+    if free < size - there:
+        raise OSError(
+            errno.ENOSPC,
+            f"not enough space for a download of {size - there:,} bytes: {free:,} are free",
+            str(part.parent),
         )
 
 
-def _unpack(source: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    total = sum(member.file_size for member in members)
-    with tqdm(total=total, unit="B", unit_scale=True, desc="unpacking") as bar:
-        for member in members:
-            path = folder / member.filename
-            if member.is_dir():
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # zipfile reads no more than the declared size and then compares the CRC.
-            with source.open(member) as packed, open(path, "xb") as file:
-                while chunk := packed.read(_CHUNK):
-                    file.write(chunk)
-                    bar.update(len(chunk))
+def _publish(part: Path, path: Path) -> None:
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _fetch_all(url: str, part: Path, size: int, timeout: float, retries: int) -> None:
+    failures = 0
+    while True:
+        there = part.stat().st_size if part.exists() else 0
+        try:
+            _fetch_rest(url, part, size, timeout)
+            return
+        except _ConnectionBrokenError as error:
+            came = part.exists() and part.stat().st_size > there
+            failures = 1 if came else failures + 1
+            if failures > retries:
+                raise
+            print(f"{error}; trying again")
+            time.sleep(2.0 ** (failures - 2))
+
+
+def _fetch_rest(url: str, part: Path, size: int, timeout: float) -> None:
+    there = part.stat().st_size if part.exists() else 0
+    if there == size:
+        return
+    if there > size:
+        there = 0
+    with _open_url(url, there, timeout) as response:
+        there = _accepted_start(response, there, url, size)
+        bar = tqdm(total=size, initial=there, unit="B", unit_scale=True, desc=part.stem)
+        with bar, open(part, "rb+" if there else "wb") as file:
+            file.seek(there)
+            file.truncate()
+            while there < size and (chunk := _read(response, min(_CHUNK, size - there))):
+                file.write(chunk)
+                there += len(chunk)
+                bar.update(len(chunk))
+    if there < size:
+        raise _ConnectionBrokenError(f"the connection ended after {there:,} of {size:,} bytes")
+
+
+def _open_url(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
+    headers = {"User-Agent": "landuse/0.1", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        return urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        raise _ConnectionBrokenError(f"the server answers {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _ConnectionBrokenError(f"no connection ({error.reason})") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionBrokenError(f"no connection ({error})") from error
+
+
+def _accepted_start(response: http.client.HTTPResponse, start: int, url: str, size: int) -> int:
+    """Return the offset of the first byte that the server sends, 0 when it begins anew."""
+    total = response.headers.get("Content-Length")
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+        span, _, total = response.headers.get("Content-Range", "").partition("/")
+        if not span.startswith(f"bytes {start}-"):
+            raise _ConnectionBrokenError(f"the server sent another part than asked for ({span})")
+    else:
+        start = 0
+    if total and total.isdigit() and int(total) != size:
+        raise ValueError(f"{url} has {int(total):,} bytes there, expected {size:,}: not fetched")
+    return start
+
+
+def _read(response: http.client.HTTPResponse, count: int) -> bytes:
+    try:
+        return response.read(count)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionBrokenError(f"the connection broke ({error})") from error

@@ -207,13 +207,13 @@ def make_zip(folder: Path) -> Path:
 
 
 def read_zip(path: Path) -> None:
-    from landuse import downloads
+    from landuse import unpacking
 
     target = path.with_name("unpacked")
     shutil.rmtree(target, ignore_errors=True)
     around = set(path.parent.iterdir())
     try:
-        downloads.unzip(path, target)
+        unpacking.unzip(path, target)
     finally:
         assert set(path.parent.iterdir()) - around <= {target}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landuse import downloads, files
+from landuse import files, unpacking
 
 
 def names(folder):
@@ -296,7 +296,7 @@ def make_zip(tmp_path):
 
 def test_unzip(make_zip, tmp_path):
     archive = make_zip(("a/", ""), ("a/b.txt", "b"), ("c/d/e.txt", "e" * 3_000_000))
-    downloads.unzip(archive, tmp_path / "out")
+    unpacking.unzip(archive, tmp_path / "out")
     assert (tmp_path / "out/a/b.txt").read_text() == "b"
     assert (tmp_path / "out/c/d/e.txt").stat().st_size == 3_000_000
     assert names(tmp_path) == ["data.zip", "out"]
@@ -304,7 +304,7 @@ def test_unzip(make_zip, tmp_path):
 
 def test_unzip_selects(make_zip, tmp_path):
     archive = make_zip(("top/a.txt", "a"), ("other.txt", "b"))
-    downloads.unzip(archive, tmp_path / "out", select=lambda folder: folder / "top")
+    unpacking.unzip(archive, tmp_path / "out", select=lambda folder: folder / "top")
     assert names(tmp_path / "out") == ["a.txt"]
     assert names(tmp_path) == ["data.zip", "out"]
 
@@ -312,9 +312,9 @@ def test_unzip_selects(make_zip, tmp_path):
 def test_unzip_into_an_empty_folder_only(make_zip, tmp_path):
     archive = make_zip(("a.txt", "a"))
     (tmp_path / "out").mkdir()
-    downloads.unzip(archive, tmp_path / "out")
+    unpacking.unzip(archive, tmp_path / "out")
     with pytest.raises(FileExistsError, match="out is not empty"):
-        downloads.unzip(archive, tmp_path / "out")
+        unpacking.unzip(archive, tmp_path / "out")
     assert names(tmp_path / "out") == ["a.txt"]
 
 
@@ -342,13 +342,13 @@ def member(name, mode):
 def test_unzip_refuses_members_that_could_do_harm(make_zip, tmp_path, bad, message):
     archive = make_zip(("good.txt", "a"), (bad, "/etc"))
     with pytest.raises(ValueError, match=rf"data\.zip was not unpacked: its member .*{message}"):
-        downloads.unzip(archive, tmp_path / "out")
+        unpacking.unzip(archive, tmp_path / "out")
     assert names(tmp_path) == ["data.zip"]
 
 
 def test_unzip_refuses_other_compression(make_zip, tmp_path):
     with pytest.raises(ValueError, match="other than deflate"):
-        downloads.unzip(make_zip(("a", "a"), compression=zipfile.ZIP_BZIP2), tmp_path / "out")
+        unpacking.unzip(make_zip(("a", "a"), compression=zipfile.ZIP_BZIP2), tmp_path / "out")
 
 
 def test_unzip_refuses_encrypted_members(make_zip, tmp_path):
@@ -357,12 +357,12 @@ def test_unzip_refuses_encrypted_members(make_zip, tmp_path):
     data[data.find(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(data)
     with pytest.raises(ValueError, match="is encrypted"):
-        downloads.unzip(archive, tmp_path / "out")
+        unpacking.unzip(archive, tmp_path / "out")
 
 
 def test_unzip_refuses_a_bomb(make_zip, tmp_path):
     with pytest.raises(ValueError, match="more than 100 times as many"):
-        downloads.unzip(make_zip(("a", bytes(200 << 20))), tmp_path / "out")
+        unpacking.unzip(make_zip(("a", bytes(200 << 20))), tmp_path / "out")
     assert names(tmp_path) == ["data.zip"]
 
 
@@ -373,7 +373,7 @@ def test_unzip_refuses_more_than_declared(make_zip, tmp_path):
     data[at : at + 4] = (10).to_bytes(4, "little")  # declares 10 bytes
     archive.write_bytes(data)
     with pytest.raises(ValueError, match="is not a whole zip file"):
-        downloads.unzip(archive, tmp_path / "out")
+        unpacking.unzip(archive, tmp_path / "out")
     assert names(tmp_path) == ["data.zip"]
 
 
@@ -381,7 +381,7 @@ def test_unzip_refuses_when_the_disk_is_too_small(make_zip, tmp_path, monkeypatc
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match="100 bytes are needed, 10 are free"):
-        downloads.unzip(make_zip(("a", bytes(100))), tmp_path / "out")
+        unpacking.unzip(make_zip(("a", bytes(100))), tmp_path / "out")
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "empty", "text"])
@@ -392,31 +392,31 @@ def test_unzip_refuses_a_broken_archive(make_zip, tmp_path, harm):
     broken = {"cut": data[:5000], "flip": data, "empty": b"", "text": b"<html>" * 100}
     archive.write_bytes(broken[harm])
     with pytest.raises(ValueError, match=r"data\.zip is not a whole zip file"):
-        downloads.unzip(archive, tmp_path / "out")
+        unpacking.unzip(archive, tmp_path / "out")
     assert names(tmp_path) == ["data.zip"]
 
 
 def test_unzip_names_a_missing_archive(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*no\.zip"):
-        downloads.unzip(tmp_path / "no.zip", tmp_path / "out")
+        unpacking.unzip(tmp_path / "no.zip", tmp_path / "out")
 
 
 def test_unzip_killed_in_the_middle_leaves_no_folder(make_zip, tmp_path, repository):
     archive = make_zip(*((f"{i}.txt", "x") for i in range(50)))
     code = """
         import os, signal, sys
-        from landuse import downloads
+        from landuse import unpacking
         real = open
         def open_or_die(path, mode="r"):
             if str(path).endswith("30.txt"):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(path, mode)
-        downloads.open = open_or_die
-        downloads.unzip(sys.argv[1], sys.argv[2])
+        unpacking.open = open_or_die
+        unpacking.unzip(sys.argv[1], sys.argv[2])
     """
     answer = run_python(code, archive, tmp_path / "out", repository=repository)
     assert answer.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    downloads.unzip(archive, tmp_path / "out")
+    unpacking.unzip(archive, tmp_path / "out")
     assert len(names(tmp_path / "out")) == 50
     assert names(tmp_path) == ["data.zip", "out"]

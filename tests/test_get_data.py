@@ -100,7 +100,7 @@ def step(server, tmp_path, monkeypatch):
     }
     for name, value in settings.items():
         monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(module.downloads.time, "sleep", lambda seconds: None)
     return module
 
 
@@ -284,7 +284,7 @@ def test_without_a_network_says_where_to_put_the_file(step, tmp_path, monkeypatc
 
 def test_says_that_the_disk_is_too_small(step, server, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(step.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(step.downloads.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match=r"not enough space for a download of [\d,]+ bytes: 10"):
         step.main()
     assert server.ranges == []

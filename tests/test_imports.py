@@ -15,6 +15,7 @@ LAYERS = (
     "optional_packages",
     "files",
     "downloads",
+    "unpacking",
     "devices",
     "sensors",
     "band_words",
@@ -159,9 +160,10 @@ def test_shared_code_runs_on_any_backend(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_nothing_but_step_0_knows_the_network(path):
+def test_nothing_but_downloads_knows_the_network(path):
     network = ("urllib", "http", "socket", "requests", "ftplib", "pooch")
-    assert {module.split(".")[0] for module in imports(path)}.isdisjoint(network)
+    known = {module.split(".")[0] for module in imports(path)}
+    assert known.isdisjoint(network) or path.name == "downloads.py"
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
