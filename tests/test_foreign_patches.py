@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,7 +322,12 @@ def test_images_that_are_no_scenes_of_their_own(tmp_path, capsys):
     with pytest.raises(ValueError, match=r"names 3 files that are bands of one image .*B04\):"):
         checks.check_images(bands)
     assert len(checks.check_images(tiles)) == 2
-    assert f"tiles of one export: give {tmp_path}" in capsys.readouterr().out
+    assert f"{tmp_path} holds other images, too" in capsys.readouterr().out
+    export = tmp_path / "export"
+    export.mkdir()
+    tiles = [str(Path(tile).rename(export / Path(tile).name)) for tile in tiles]
+    assert checks.check_images(tiles) == [export]
+    assert f"tiles of one export: mapped as one scene, {export}" in capsys.readouterr().out
     with pytest.raises(ValueError, match="is a web address"):
         checks.check_images("https://example.org/a.tif")
     (tmp_path / "x.SAFE").mkdir()

@@ -9,7 +9,7 @@ from landuse import band_file_names, choices, devices, optional_packages
 from landuse.evaluation import prediction_sets
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
-from landuse.scenes import other_containers
+from landuse.scenes import band_files, other_containers
 
 SUFFIXES = (".tif", ".tiff")  # of maps
 MANIFEST = "manifest.safe"  # a file of every product; it stands for the product's folder
@@ -34,8 +34,7 @@ def check_images(paths: str | Sequence[str]) -> list[Path]:
     if len(set(images)) < len(images):
         raise ValueError("PATH_TO_IMAGE names an image twice")
     _check_are_no_bands(images)
-    _mention_tiles(images)
-    return images
+    return _tiles_as_one(images)
 
 
 def _check_are_no_bands(images: Sequence[Path]) -> None:
@@ -54,12 +53,21 @@ def _check_are_no_bands(images: Sequence[Path]) -> None:
         )
 
 
-def _mention_tiles(images: Sequence[Path]) -> None:
-    """Say that the parts of an export could be mapped as one scene, without seams."""
+def _tiles_as_one(images: list[Path]) -> list[Path]:
+    """Return the folder in place of all parts of an export: one scene, and a map without seams."""
     starts = {(image.parent, PART_OF_EXPORT.sub("", image.name)) for image in images}
     parts = [image for image in images if PART_OF_EXPORT.search(image.name)]
-    if len(parts) == len(images) > 1 and len(starts) == 1:
-        print(f"these are tiles of one export: give {images[0].parent} to map them as one scene")
+    if len(parts) < 2 or len(parts) < len(images) or len(starts) > 1:
+        return images
+    folder = images[0].parent
+    if {folder / name for name in band_files.image_files(folder)} == set(images):
+        print(f"these are the tiles of one export: mapped as one scene, {folder}")
+        return [folder]
+    print(
+        f"these are tiles of one export, and {folder} holds other images, too: put them into a "
+        "folder of their own and give that, to map them as one scene"
+    )
+    return images
 
 
 def check_map(
