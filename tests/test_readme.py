@@ -30,10 +30,10 @@ SMALL = {
     "05_train_ms_from_scratch.py": _TRAINING
     + " --path-to-run runs/05_train_ms_from_scratch_DenseNet201",
     "06_classify_image.py": "--stride 64",
-    "benchmarks/demo.py": "--sample-patches-per-class 10 --network VGG16 --epochs 1 --stride 64"
+    "make_demo.py": "--sample-patches-per-class 10 --network VGG16 --epochs 1 --stride 64"
     " --training-flags=--batch-size=16",
 }
-SLOW = ("benchmarks/demo.py",)  # these have a test of their own
+SLOW = ("make_demo.py",)  # these have a test of their own
 
 
 def blocks() -> list[tuple[str, list[str]]]:
@@ -98,7 +98,7 @@ def test_make_knows_its_targets():
     assert {"demo", "environment", "help", "notebooks"} <= set(targets)
     for target in targets:
         dry_make(target)
-    assert "benchmarks/demo.py" in dry_make("demo")  # which test_demo_runs runs
+    assert "make_demo.py" in dry_make("demo")  # which test_demo_runs runs
     assert "notebooks/build.py" in dry_make("notebooks")
 
 
