@@ -68,19 +68,29 @@ def unpadded(pixels):
 NETWORKS = (vgg_like, densenet_like, resnet_like, mobilenet_like)
 
 
-def classifier_of(base, dropout=0.5):
+def mean_only(maps):
+    return layers.GlobalAveragePooling2D()(maps)
+
+
+def mean_and_maximum(maps):
+    pooled = [layers.GlobalAveragePooling2D()(maps), layers.GlobalMaxPooling2D()(maps)]
+    return layers.Concatenate()(pooled)
+
+
+def classifier_of(base, dropout=0.5, pool=mean_only):
     pixels = keras.Input((64, 64, BANDS), name="pixels")
     maps = layers.Normalization(mean=[100.0] * BANDS, variance=[900.0] * BANDS)(pixels)
-    features = layers.GlobalAveragePooling2D()(base(maps))
+    features = pool(base(maps))
     features = layers.Dropout(dropout)(layers.Dense(16, activation="relu")(features))
     probabilities = layers.Dense(CLASSES, activation="softmax", name="probabilities")(features)
     return keras.Model(pixels, probabilities)
 
 
-def make_classifier(network):
+def make_classifier(network, pool=mean_only):
     keras.utils.set_random_seed(7)
     pixels = keras.Input((None, None, BANDS))
-    model = classifier_of(keras.Model(pixels, network(pixels), name=network.__name__))
+    base = keras.Model(pixels, network(pixels), name=network.__name__)
+    model = classifier_of(base, pool=pool)
     rng = np.random.default_rng(8)
     for layer in model.get_layer(network.__name__).layers:
         weights = layer.get_weights()
@@ -123,6 +133,28 @@ def test_windows_of_a_mosaic_have_the_answers_of_the_mosaic_model(network, strid
     assert expected.shape == (1, 3, 2, CLASSES)
     step = 64 // stride
     np.testing.assert_allclose(found[:, ::step, ::step], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", dense.OUTPUT_STRIDES)
+def test_mean_and_maximum_of_a_window_side_by_side(stride):
+    model = make_classifier(resnet_like, mean_and_maximum)
+    mosaic = make_image(192, 128)
+    whole = dense.dense_network(model, stride)
+    window = answers(whole, mosaic[:, :64, :64])[:, 0, 0]
+    np.testing.assert_allclose(window, answers(model, mosaic[:, :64, :64]), atol=5e-7)
+    found = answers(whole, mosaic)[:, :: 64 // stride, :: 64 // stride]
+    np.testing.assert_allclose(found, answers(dense.mosaic_model(model), mosaic), atol=1e-6)
+
+
+def test_a_pooling_of_stride_1_is_refused_where_it_would_have_to_look_further():
+    def pooled(pixels):
+        maps = vgg_like(pixels)
+        return layers.MaxPooling2D(3, 1, padding="same")(maps)
+
+    model = make_classifier(pooled)
+    assert dense.dense_network(model, 32)
+    with pytest.raises(ValueError, match="pools with padding"):
+        dense.dense_network(model, 16)
 
 
 @pytest.mark.parametrize("stride", dense.OUTPUT_STRIDES)
@@ -244,7 +276,7 @@ def test_a_network_with_flatten_is_refused():
     flat = layers.Dense(CLASSES)(layers.Flatten()(vgg_like(pixels)))
     model = keras.Model(pixels, flat, name="flat")
     for make in (lambda: dense.dense_network(model, 8), lambda: dense.mosaic_model(model)):
-        with pytest.raises(ValueError, match="exactly one GlobalAveragePooling2D"):
+        with pytest.raises(ValueError, match="needs a GlobalAveragePooling2D or"):
             make()
 
 

@@ -82,6 +82,17 @@ def test_classifier_gives_float32_probabilities(name, bands, bfloat16):
     assert len(dense) == (3 if name == "VGG16" else 1)
 
 
+FIRST_BLOCKS = {
+    "VGG16": "block1_",
+    "DenseNet201": "conv1_",
+    "ResNet50": "conv1_",
+    "ResNet9": "stem",
+    "MobileNetV2": ("Conv1", "bn_Conv1", "expanded_conv_"),
+    "EfficientNetB0": ("normalization", "stem_", "block1a_"),
+    "GoogLeNet": "stem_",
+}
+
+
 @pytest.mark.parametrize("name", catalogue.NETWORKS)
 def test_freezing_goes_by_name(name):
     base = bases.base_network(name, 3)
@@ -92,9 +103,9 @@ def test_freezing_goes_by_name(name):
     transfer.unfreeze_all_but_first_block(base)
     learning = [layer.name for layer in base.layers if layer.trainable and layer.weights]
     frozen = [layer.name for layer in base.layers if not layer.trainable and layer.weights]
-    first = {"VGG16": "block1", "ResNet9": "stem"}.get(name, "conv1")
-    assert learning and not any(layer.startswith(first + "_") for layer in learning)
-    assert all(layer.startswith(first) or layer.endswith("bn") for layer in frozen)
+    first = FIRST_BLOCKS[name]
+    assert learning and not any(layer.startswith(first) for layer in learning)
+    assert all(layer.startswith(first) or layer.lower().endswith("bn") for layer in frozen)
 
 
 def test_other_networks_cannot_be_half_frozen():
@@ -136,3 +147,22 @@ def test_a_network_of_ones_own_is_one_row(monkeypatch):
         bases.base_network("Own", 3, "imagenet")
     with pytest.raises(ValueError, match="Did you mean Own"):
         catalogue.network("own")
+
+
+def test_googlenet_is_that_of_the_paper_but_for_the_stem():
+    base = bases.base_network("GoogLeNet", 13)
+    assert base.compute_output_shape((None, 64, 64, 13)) == (None, 4, 4, 1024)
+    maps = {layer.name: layer.output.shape[-1] for layer in base.layers}
+    names = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+    depths = [maps[f"inception{name}"] for name in names]
+    assert depths == [256, 480, 512, 512, 512, 528, 832, 832, 1024]  # table 1 of the paper
+
+
+def test_patches_are_enlarged_in_the_model():
+    pixels = keras.Input((64, 64, 3))
+    assert pixel_layers.enlarge(pixels, 64) is pixels
+    model = keras.Model(pixels, pixel_layers.enlarge(pixels, 128))
+    ramp = np.broadcast_to(np.arange(64, dtype="float32")[:, None], (1, 64, 64))
+    enlarged = np.asarray(model(np.repeat(ramp[..., None], 3, axis=-1)))
+    assert enlarged.shape == (1, 128, 128, 3)
+    np.testing.assert_allclose(enlarged[0, 1:-1, 5, 0], np.arange(0.25, 63, 0.5))

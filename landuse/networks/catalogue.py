@@ -67,13 +67,17 @@ class Network:
         Units of the dense layers between the pooling and the probabilities.
     learning_rate : float
         Rate at which AdamW trains it from scratch.
+    pools_maximum : bool
+        Give the top the highest value of each feature, beside its mean.
     he_initialisation : bool
         Start its convolutions by He et al. 2015: without it, a deep network that has no
         BatchNormalization does not converge from scratch.
+    dense : bool
+        It has a fully convolutional form, at strides of 8, 16 and 32 pixels.
     expected : Expected
         What its pretrained weights expect of the pixels.
     weights_file : str
-        Official weights of ImageNet without the top, below `WEIGHTS_STORE`.
+        Official weights of ImageNet without the top, below `WEIGHTS_STORE` or at an address.
     build : callable, optional
         Makes the network for so many bands, without its top, for images of any size; for networks
         that `keras.applications` does not have.
@@ -83,6 +87,8 @@ class Network:
     first_block_ends: str = ""
     top: tuple[int, ...] = ()
     learning_rate: float = 1e-3
+    pools_maximum: bool = False
+    dense: bool = True
     he_initialisation: bool = False
     expected: Expected = Expected()
     weights_file: str = ""
@@ -93,6 +99,12 @@ def _resnet9(bands: int) -> keras.Model:
     from landuse.networks import residual
 
     return residual.resnet9(bands)
+
+
+def _googlenet(bands: int) -> keras.Model:
+    from landuse.networks import inception
+
+    return inception.googlenet(bands)
 
 
 WEIGHTS_STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
@@ -126,7 +138,26 @@ NETWORKS = {  # another one is another row
             expected=FROM_MINUS_1_TO_1,
             weights_file="mobilenet/mobilenet_1_0_224_tf_no_top.h5",
         ),
-        Network("ResNet9", first_block_ends="stem_relu", learning_rate=3e-3, build=_resnet9),
+        Network(
+            "ResNet9",
+            first_block_ends="stem_relu",
+            learning_rate=3e-3,
+            pools_maximum=True,
+            build=_resnet9,
+        ),
+        Network(
+            "MobileNetV2",
+            first_block_ends="expanded_conv_project_BN",
+            expected=FROM_MINUS_1_TO_1,
+            weights_file="mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        ),
+        Network(
+            "EfficientNetB0",
+            dense=False,
+            first_block_ends="block1a_project_bn",
+            weights_file="https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+        ),
+        Network("GoogLeNet", first_block_ends="pool1", dense=False, build=_googlenet),
     )
 }
 BASELINE = "Baseline"  # stands for the network of linear models on fixed measurements
@@ -187,4 +218,4 @@ def check_fine_tuning(name: str, epochs: int) -> None:
 def official_file(name: str) -> str:
     """Give the address of the official ImageNet weights of a network without its top."""
     file = network(name).weights_file or f"(the file {name} ... notop.h5)"
-    return f"{WEIGHTS_STORE}/{file}"
+    return file if file.startswith("https:") else f"{WEIGHTS_STORE}/{file}"

@@ -24,16 +24,24 @@ POOLING_MODES: dict[type, Literal["average", "maximum"]] = {
     layers.AveragePooling2D: "average",
     layers.MaxPooling2D: "maximum",
 }
+WINDOW_POOLING_MODES: dict[Any, Literal["average", "maximum"]] = {
+    layers.GlobalAveragePooling2D: "average",
+    layers.GlobalMaxPooling2D: "maximum",
+}
+WINDOW_POOLINGS: tuple[Any, ...] = tuple(WINDOW_POOLING_MODES)
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 MIXING_POSITIONS = (
     layers.Flatten,
     layers.Reshape,
     layers.Permute,
     layers.LayerNormalization,
-    layers.GlobalMaxPooling2D,
     layers.Conv2DTranspose,
     layers.UpSampling2D,
+    layers.Resizing,
 )
+
+
+_HAVE_DENSE_FORMS = [name for name, row in catalogue.NETWORKS.items() if row.dense]
 
 
 @dataclass(frozen=True)
@@ -147,8 +155,7 @@ def _cannot(layer: Any, what: str) -> ValueError:
     kind = type(layer).__name__
     return ValueError(
         f"This network has no dense form: its layer '{layer.name}' ({kind}) {what}. "
-        f"{', '.join(catalogue.NETWORKS)} with global average pooling have one; map with the "
-        "patches."
+        f"{', '.join(_HAVE_DENSE_FORMS)} have one; map with the patches."
     )
 
 
@@ -170,7 +177,7 @@ def _after_stride(grid: FeatureGrid, kernel: int, stride: int, padding: str) -> 
 def _dense_pooling(layer: Any, grid: FeatureGrid, output_stride: int) -> tuple[Any, FeatureGrid]:
     """Give the pooling layer for the grid, and the grid behind it."""
     size, stride = _single(layer, layer.pool_size), _single(layer, layer.strides)
-    if grid.stride * stride <= output_stride:
+    if grid.stride * stride <= output_stride and grid.dilation == 1:
         return _copy(layer), _after_stride(grid, size, stride, layer.padding)
     if layer.padding != "valid":
         raise _cannot(layer, "pools with padding at a stride that has to go")
@@ -227,8 +234,8 @@ def _dense_layer(layer: Any, grid: FeatureGrid, output_stride: int) -> tuple[Any
         return _copy(layer), _after_stride(grid, layer.cell_size, layer.cell_size, "valid")
     if type(layer) is layers.Dense:
         return _pointwise(layer), grid
-    if isinstance(layer, layers.GlobalAveragePooling2D):
-        return _window_mean(layer, grid)
+    if isinstance(layer, WINDOW_POOLINGS):
+        return _window_pooling(layer, grid)
     if not isinstance(layer, layers.Layer) or isinstance(layer, MIXING_POSITIONS):
         raise _cannot(layer, "has no counterpart on larger images")
     return _copy(layer), grid
@@ -241,12 +248,13 @@ def _pointwise(layer: Any) -> Any:
     return layers.Conv2D(layer.units, 1, **options, dtype=layer.dtype_policy)
 
 
-def _window_mean(layer: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
-    """Give the mean over the features of one window, for every window inside the image."""
+def _window_pooling(layer: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
+    """Pool the features of one window, for every window inside the image."""
     features = sensors.PATCH_SIZE // grid.stride - grid.trimmed
     side = -(-features // grid.dilation)
-    mean = ShiftedPooling(side, grid.dilation, name=layer.name, dtype=layer.dtype_policy)
-    return mean, replace(grid, trimmed=grid.trimmed + (side - 1) * grid.dilation)
+    mode = WINDOW_POOLING_MODES[type(layer)]
+    pooling = ShiftedPooling(side, grid.dilation, mode, name=layer.name, dtype=layer.dtype_policy)
+    return pooling, replace(grid, trimmed=grid.trimmed + (side - 1) * grid.dilation)
 
 
 def _dense_base(
@@ -304,8 +312,8 @@ def dense_network(model: keras.Model, output_stride: int) -> keras.Model:
     Parameters
     ----------
     model : keras.Model
-        Raw pixel values (batch, 64, 64, bands) to class probabilities (batch, classes), with one
-        GlobalAveragePooling2D between its base network and its top.
+        Raw pixel values (batch, 64, 64, bands) to class probabilities (batch, classes), with
+        global pooling, average, maximum or both, between its base network and its top.
     output_stride : int
         8, 16 or 32 pixels.
 
@@ -325,7 +333,7 @@ def dense_network(model: keras.Model, output_stride: int) -> keras.Model:
             f"A dense map has a stride of {', '.join(map(str, OUTPUT_STRIDES[:-1]))} or "
             f"{OUTPUT_STRIDES[-1]} pixels, not {output_stride}. Other strides go by patches."
         )
-    _average_layer(model)
+    _check_pooled(model)
     dense, grid = _dense_base(model, FeatureGrid(), output_stride)
     surplus = sensors.PATCH_SIZE // output_stride - 1 - grid.trimmed
     if grid.stride != output_stride or surplus < 0:
@@ -346,15 +354,15 @@ def rows_for(cells: int, output_stride: int) -> int:
     return (cells - 1) * output_stride + sensors.PATCH_SIZE
 
 
-def _average_layer(model: keras.Model) -> layers.Layer:
-    """Give the one layer that averages the features of a patch."""
-    found = [layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D)]
-    if len(found) != 1:
+def _check_pooled(model: keras.Model) -> None:
+    """Raise a ValueError for a classifier that does not pool the features of a whole patch."""
+    found = [layer for layer in model.layers if isinstance(layer, WINDOW_POOLINGS)]
+    if not found or len({id(layer.input) for layer in found}) != 1:
         raise ValueError(
-            f"The network '{model.name}' has no dense form: it needs exactly one "
-            f"GlobalAveragePooling2D layer between its base and its top, and has {len(found)}."
+            f"The network '{model.name}' has no dense form: between its base and its top it needs "
+            "a GlobalAveragePooling2D or GlobalMaxPooling2D, or both side by side, and has "
+            f"{', '.join(type(layer).__name__ for layer in found) or 'none'}."
         )
-    return found[0]
 
 
 def mosaic_model(model: keras.Model) -> keras.Model:
@@ -370,8 +378,8 @@ def mosaic_model(model: keras.Model) -> keras.Model:
     Parameters
     ----------
     model : keras.Model
-        Raw pixel values (batch, 64, 64, bands) to class probabilities (batch, classes), with one
-        GlobalAveragePooling2D between its base network and its top.
+        Raw pixel values (batch, 64, 64, bands) to class probabilities (batch, classes), with
+        global pooling, average, maximum or both, between its base network and its top.
 
     Returns
     -------
@@ -381,21 +389,22 @@ def mosaic_model(model: keras.Model) -> keras.Model:
     Raises
     ------
     ValueError
-        When the network does not average its features once, or does not take 64 x 64 pixels.
+        When the network does not pool its features, or does not take 64 x 64 pixels.
     """
-    average = _average_layer(model)
+    _check_pooled(model)
     if model.input_shape[1:3] != (sensors.PATCH_SIZE, sensors.PATCH_SIZE):
         raise ValueError(
             f"The network '{model.name}' takes patches of {model.input_shape[1:3]} pixels; mosaics "
             f"are made of {sensors.PATCH_SIZE} x {sensors.PATCH_SIZE} pixels."
         )
-    side = average.input.shape[1]
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if layer is not average:
+        if not isinstance(layer, WINDOW_POOLINGS):
             return layer(*args, **kwargs)
-        mean = layers.AveragePooling2D(side, name=layer.name, dtype=layer.dtype_policy)
-        return mean(*args, **kwargs)
+        average = WINDOW_POOLING_MODES[type(layer)] == "average"
+        kind = layers.AveragePooling2D if average else layers.MaxPooling2D
+        pooling = kind(layer.input.shape[1], name=layer.name, dtype=layer.dtype_policy)
+        return pooling(*args, **kwargs)
 
     pixels = keras.Input((None, None, model.input_shape[-1]), name=model.input.name)
     mosaics = _run_again(model, pixels, call)

@@ -94,6 +94,24 @@ def to_units(pixels: Any, units: str, wanted: str) -> Any:
     return ScaleToRGB8(name="scale_to_rgb8", dtype="float32")(pixels)
 
 
+def enlarge(pixels: Any, size: int) -> Any:
+    """Enlarge patches inside the model, to the pictures that a network likes.
+
+    Networks that learned on ImageNet know pictures of 224 px, and tell patches of 64 px apart
+    better when they are enlarged (Corley et al. 2023, https://arxiv.org/abs/2305.13456).
+
+    Parameters
+    ----------
+    pixels : KerasTensor of shape (batch, 64, 64, bands)
+    size : int
+        Pixels along a side; 64 changes nothing.
+    """
+    if size == sensors.PATCH_SIZE:
+        return pixels
+    name = f"enlarged_to_{size}"
+    return keras.layers.Resizing(size, size, "bilinear", dtype="float32", name=name)(pixels)
+
+
 def mix_bands(pixels: Any, band_names: Sequence[str], wanted: Sequence[str]) -> Any:
     """Mix bands to those a network knows, by a 1x1 convolution that starts as their selection.
 

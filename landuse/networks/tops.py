@@ -27,6 +27,9 @@ def new_top(features: Any, name: str, class_names: Sequence[str], dropout: float
         Probabilities in float32: the softmax of bfloat16 would round them to two digits.
     """
     values = keras.layers.GlobalAveragePooling2D(name="pooling")(features)
+    if catalogue.network(name).pools_maximum:
+        strongest = keras.layers.GlobalMaxPooling2D(name="maximum_pooling")(features)
+        values = keras.layers.Concatenate(name="pooled")([values, strongest])
     for number, units in enumerate(catalogue.network(name).top, start=1):
         values = keras.layers.Dense(
             units, activation="relu", kernel_initializer="he_normal", name=f"dense_{number}"
