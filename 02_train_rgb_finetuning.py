@@ -25,6 +25,7 @@ PATH_TO_RUN = "runs/02_train_rgb_finetuning_{network}"  # what is written goes t
 NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS = 0 any of
 # keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
 WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
+INPUT_SIZE = 64  # px; 96, 128: patches are enlarged in the model, which ImageNet's networks like
 DROPOUT = 0.2  # share of the features that is dropped while training
 
 # Augmentation
@@ -34,6 +35,10 @@ VERTICAL_FLIP = False  # top and bottom change places
 SYMMETRIES = True  # the eight symmetries of the square, which lose nothing
 BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
 CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
+BAND_GAIN_RANGE = 0.0  # 0.06: each band up to 6 % darker or brighter, as air and season do
+HAZE_RANGE = 0.0  # 0.04: up to 4 % of white more or less light, as haze adds
+BLUR = 0.0  # 0.5: half of the images resampled to a coarser grid and back, as many scenes were
+ZOOM_RANGE = 0.0  # 0.25: a quarter of the images up to 25 % larger or smaller
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
@@ -57,6 +62,7 @@ CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
 LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
+CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
@@ -86,7 +92,8 @@ def main() -> None:
 
         # 2. A new top; before the network, pixels come to be as it knows them
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
-        features = learned.features(pixel_layers.to_units(pixels, data.units, learned.units))
+        pictures = pixel_layers.to_units(pixels, data.units, learned.units)
+        features = learned.features(pixel_layers.enlarge(pictures, INPUT_SIZE))
         model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
         mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made
@@ -100,6 +107,10 @@ def main() -> None:
             symmetries=SYMMETRIES,
             brightness_range=BRIGHTNESS_RANGE,
             contrast_range=CONTRAST_RANGE,
+            band_gain_range=BAND_GAIN_RANGE,
+            haze_range=HAZE_RANGE,
+            blur=BLUR,
+            zoom_range=ZOOM_RANGE,
             mixup=MIXUP,
             class_weights=CLASS_WEIGHTS,
             seed=SEED,
@@ -133,7 +144,7 @@ def main() -> None:
             # Beyond these steps, for dense maps: see patches among neighbours
             mosaics.compile(recipe.make(LEARNING_RATE, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
-        run.finish(data, BATCH_SIZE, reports.write_report)
+        run.finish(data, BATCH_SIZE, reports.write_report, calibrate=CALIBRATE)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,13 @@ def test_sizes_share_the_epochs():
     assert growing.stretches([64], 1, 5) == [(1, 5, 64)]
 
 
+def test_sizes_that_patches_cannot_be_enlarged_to_are_refused():
+    with pytest.raises(ValueError, match=r"INPUT_SIZE must be one of 64, 96, .*, not 100"):
+        limits.check_settings({"INPUT_SIZE": 100})
+    with pytest.raises(ValueError, match=r"no mosaics of enlarged patches\. Set INPUT_SIZE = 64"):
+        limits.check_settings({"INPUT_SIZE": 96, "MOSAIC_EPOCHS": 1})
+
+
 @pytest.mark.parametrize("sizes", [[], [48, 32, 64], [32, 48], [16, 64], [64, 64]])
 def test_sizes_that_nothing_can_be_trained_with_are_refused(sizes):
     with pytest.raises(ValueError, match=r"PICTURE_SIZES = .*the last one 64"):

@@ -160,6 +160,7 @@ def test_fine_tuning(script, weights, folder, rgb, ms, rgb_run):
         path_to_split_datasets=ms if "_ms_" in script else rgb,
         path_to_run=path,
         weights=weights and rgb_run[0] / "model.keras",
+        input_size=64 if weights else 96,
         epochs_top=1,
         **ONE_EPOCH,
     )

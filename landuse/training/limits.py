@@ -10,6 +10,7 @@ from landuse.patches import augmentation
 from landuse.training import growing
 
 OPTIMIZERS = ("AdamW", "SGD")
+INPUT_SIZES = (64, 96, 128, 160, 192, 224)  # all networks halve five times, or less
 SCHEDULES = ("cosine", "one_cycle", "constant")
 
 _LEAST = {
@@ -63,6 +64,15 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, known in _CHOICES.items():
         if name in given:
             choices.check_choice(name, given[name], known)
+    size = given.get("INPUT_SIZE", sensors.PATCH_SIZE)
+    if size not in INPUT_SIZES:
+        sizes = ", ".join(map(str, INPUT_SIZES))
+        raise ValueError(f"INPUT_SIZE must be one of {sizes} pixels, not {size}")
+    if given.get("MOSAIC_EPOCHS") and size != sensors.PATCH_SIZE:
+        raise ValueError(
+            f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: there are no mosaics of enlarged patches. "
+            "Set INPUT_SIZE = 64, or MOSAIC_EPOCHS = 0"
+        )
     if "PICTURE_SIZES" in given:
         growing.check_sizes(given["PICTURE_SIZES"])
     if "BANDS" in given:
