@@ -3,10 +3,12 @@
 Writes
     docs/steps.png       how the data goes through the steps; drawn with patches of the sample
     docs/demo_map.png    the map of the demo, made smaller; needs a finished `make demo`
+    docs/real_map.png    the labels of a map of script 06 with their legend, without the scene
 
 Run:
     python docs/make_figures.py
     python docs/make_figures.py --path-to-demo None
+    python docs/make_figures.py --path-to-demo None --path-to-label-image maps/pisa.tif
 """
 
 import sys
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # Paths
 PATH_TO_DEMO: str | None = "demo"  # folder of a finished demo; None: only steps.png
+PATH_TO_LABEL_IMAGE: str | None = None  # of a real place, made by script 06; None: no real_map.png
 PATH_TO_PICTURES = str(FOLDER)  # folder to write to
 
 # Pictures
@@ -45,6 +48,9 @@ def main() -> None:
     if PATH_TO_DEMO is not None:
         copy_map(Path(PATH_TO_DEMO) / "maps" / "scene.png", path.with_name("demo_map.png"))
         print(f"picture: {path.with_name('demo_map.png')}")
+    if PATH_TO_LABEL_IMAGE is not None:
+        draw_labels(PATH_TO_LABEL_IMAGE, path.with_name("real_map.png"))
+        print(f"picture: {path.with_name('real_map.png')}")
 
 
 def copy_map(source: Path, target: Path) -> None:
@@ -64,6 +70,45 @@ def copy_map(source: Path, target: Path) -> None:
     picture = picture.resize((MAP_WIDTH, height), Image.Resampling.LANCZOS)
     with files.atomic_path(target) as temporary:
         picture.quantize(256).save(temporary, optimize=True)
+
+
+def draw_labels(source: str, target: Path) -> None:
+    """Draw a label map with a scale bar and the shares of its classes."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from landuse.outputs import class_colours, quicklooks
+    from landuse.rasters import geotransforms, reading
+
+    pixels, info = reading.read_raster(source)
+    labels, names = np.squeeze(pixels), [name for name in info.category_names if name]
+    colours = class_colours.colours_of(names)
+    picture = np.full((*labels.shape, 3), 255, np.uint8)
+    for label, colour in enumerate(colours):
+        picture[labels == label] = colour
+    shares = np.bincount(labels[labels < len(names)], minlength=len(names)) / labels.size
+    with rc_context({"font.family": "DejaVu Sans", "font.size": 11}):
+        figure = Figure(figsize=(9, 5.4), facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.02, 0.03, 0.57, 0.94))
+        left, bottom, right, top = bounds = geotransforms.extent(info.geotransform, labels.shape)
+        axes.imshow(picture, extent=(left, right, bottom, top), interpolation="nearest")
+        quicklooks.draw_scale_bar(axes, bounds)
+        axes.set(xticks=[], yticks=[])
+        patches = [
+            Patch(
+                facecolor=class_colours.hexadecimal(colours[label]),
+                edgecolor=_LINE,
+                label=f"{100 * shares[label]:.0f} % {names[label]}",
+            )
+            for label in np.argsort(-shares)
+            if shares[label] >= 0.005
+        ]
+        figure.legend(handles=patches, loc="center left", bbox_to_anchor=(0.61, 0.5), frameon=False)
+        with files.atomic_path(target) as temporary:
+            figure.savefig(temporary, format="png", dpi=120)
 
 
 def draw_steps(path: Path) -> None:
