@@ -280,6 +280,12 @@ def keep_top(model: keras.Model, learned: LearnedNetwork, class_names: Sequence[
     """Give a new model the top that a network had, if it told the same classes apart."""
     if list(class_names) != list(learned.class_names):
         return
+    new = {layer.name: [array.shape for array in layer.get_weights()] for layer in model.layers}
+    if any(new.get(name) != [w.shape for w in top] for name, top in learned.top.items()):
+        print(
+            "the classes are those of WEIGHTS, but its top was of another kind: a new one is made"
+        )
+        return
     print("the classes are those of WEIGHTS: its top is kept")
     for name, weights in learned.top.items():
         model.get_layer(name).set_weights(weights)
