@@ -87,6 +87,7 @@ FIRST_BLOCKS = {
     "DenseNet201": "conv1_",
     "ResNet50": "conv1_",
     "ResNet9": "stem",
+    "MobileNet": ("conv1_", "conv_dw_1_", "conv_pw_1_"),
     "MobileNetV2": ("Conv1", "bn_Conv1", "expanded_conv_"),
     "EfficientNetB0": ("normalization", "stem_", "block1a_"),
     "GoogLeNet": "stem_",
@@ -104,13 +105,13 @@ def test_freezing_goes_by_name(name):
     learning = [layer.name for layer in base.layers if layer.trainable and layer.weights]
     frozen = [layer.name for layer in base.layers if not layer.trainable and layer.weights]
     first = FIRST_BLOCKS[name]
-    assert learning and not any(layer.startswith(first) for layer in learning)
-    assert all(layer.startswith(first) or layer.lower().endswith("bn") for layer in frozen)
+    assert learning and not any(f"{layer}_".startswith(first) for layer in learning)
+    assert all(f"{layer}_".startswith(first) or layer.lower().endswith("bn") for layer in frozen)
 
 
 def test_other_networks_cannot_be_half_frozen():
-    base = bases.base_network("MobileNet", 3)
-    with pytest.raises(ValueError, match="first block of MobileNet"):
+    base = bases.base_network("MobileNetV3Small", 3)
+    with pytest.raises(ValueError, match="first block of MobileNetV3Small"):
         transfer.unfreeze_all_but_first_block(base)
 
 

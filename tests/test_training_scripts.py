@@ -197,7 +197,7 @@ def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):
         ("03_train_rgb_from_scratch", {"network": "VGG61"}, "NETWORK = 'VGG61': there is no"),
         ("03_train_rgb_from_scratch", {"batch_size": 64}, "has only 12 images to train with"),
         ("05_train_ms_from_scratch", {"bands": "NDVI"}, "BANDS = 'NDVI': expected one of RGB"),
-        ("02_train_rgb_finetuning", {"network": "MobileNet"}, "first block of MobileNet"),
+        ("02_train_rgb_finetuning", {"network": "MobileNetV3Small"}, "first block of MobileNetV3"),
         ("02_train_rgb_finetuning", {"weights": "x.h5"}, "WEIGHTS = 'x.h5': there is no such file"),
         ("04_train_ms_finetuning", {"weights": "x.keras"}, "there is no model x.keras"),
     ],
