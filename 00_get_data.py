@@ -5,6 +5,7 @@ DATASET = "sample" makes a small landscape on this machine, without a download:
     data/sample/EuroSAT_RGB/<Class>/*.jpg    the same patches in true colours
     data/sample/scene.tif                    a scene to classify
     data/sample/scene_truth.tif              what lies where in that scene
+    data/sample/pixel_maps/*.tif             other scenes, and the class of each of their pixels
 
 DATASET = "EuroSAT_RGB" (95 MB) or "EuroSAT_MS" (2.1 GB, unpacked 2.9 GB) gets the 27,000 real
 patches of EuroSAT from Zenodo into data/EuroSAT_RGB or data/EuroSAT_MS. A broken download goes

@@ -11,7 +11,12 @@ from landuse.rasters import reading, reference_systems
 from landuse.sample import landscapes, later_scene, sample_files, textures
 
 PER_CLASS = 2
-SCENE_FILES = ("scene.tif", "scene_truth.tif", "scene_later.tif", "scene_later_truth.tif")
+SCENE_FILES = (
+    *("scene.tif", "scene_truth.tif", "scene_later.tif", "scene_later_truth.tif"),
+    "scene_pixel_truth.tif",
+    *(f"pixel_maps/scene_{number}.tif" for number in (1, 2, 3)),
+    *(f"pixel_maps/scene_{number}_truth.tif" for number in (1, 2, 3)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +270,24 @@ def test_the_later_scene_is_the_same_place_with_known_changes(scene):
     crops = (truth == textures.CLASS_NAMES.index("AnnualCrop")) & ~changed
     assert np.corrcoef(before[crops][:, red], pixels[crops][:, red])[0, 1] < 0.5
     np.testing.assert_array_equal(later_scene.make_later_scene(42, 640)[0], pixels)
+
+
+def test_the_truth_of_pixels_has_roads_and_rivers_as_wide_as_they_are(scene):
+    """The pixels are those of the scene; a road is a line there, and all else is as it was."""
+    pixels, truth = landscapes.make_scene_of_pixels(42, 640)
+    by_windows, truth_of_windows = scene
+    np.testing.assert_array_equal(pixels, by_windows)
+    road, river = (textures.CLASS_NAMES.index(name) for name in ("Highway", "River"))
+    elsewhere = ~np.isin(truth_of_windows, (road, river))
+    np.testing.assert_array_equal(truth[elsewhere], truth_of_windows[elsewhere])
+    for label, widths in ((road, (3.4, 5.8)), (river, (9, 25))):
+        per_column = (truth == label)[:, -300:].sum(0)  # they come from the east, and may wind
+        assert widths[0] <= np.median(per_column) <= widths[1] * 1.5
+
+
+def test_scenes_to_learn_from_are_other_places():
+    first, second = (landscapes.make_scene_of_pixels(42, 640, number) for number in (1, 2))
+    assert set(np.unique(first[1])) == set(range(10))
+    assert (first[1] != second[1]).mean() > 0.5
+    again = landscapes.make_scene_of_pixels(42, 640, 1)
+    np.testing.assert_array_equal(again[0], first[0])

@@ -79,11 +79,34 @@ def ground_of(layout: Layout, rng: np.random.Generator) -> np.ndarray:
 
 def surface_of(layout: Layout, rng: np.random.Generator) -> np.ndarray:
     """Draw the land as it is, of shape (rows, columns, 13), float32, DN."""
+    return surface_and_pixel_truth(layout, rng)[0]
+
+
+def surface_and_pixel_truth(
+    layout: Layout, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the land as it is, and say what every pixel of it is.
+
+    `Layout.truth` is about windows: a road gives its class to all land from where it is seen. Here
+    a road is its carriageways, and a river its water.
+
+    Returns
+    -------
+    surface : ndarray of shape (rows, columns, 13), float32, DN
+    truth : ndarray of shape (rows, columns), uint8
+        Index into CLASS_NAMES.
+    """
     surface = ground = ground_of(layout, rng)
-    for distance, add in ((layout.river, textures.add_river), (layout.road, textures.add_road)):
+    truth = np.array(layout.classes, np.uint8)[layout.regions]
+    for distance, draw, add, name in (
+        (layout.river, textures.river_half_width, textures.add_river, "River"),
+        (layout.road, textures.road_half_width, textures.add_road, "Highway"),
+    ):
         if np.isfinite(distance).all():
-            surface = add(surface, distance, rng)
-    return np.where(layout.is_sea[..., None], ground, surface)
+            half_width = draw(distance.shape, rng)
+            surface = add(surface, distance, half_width, rng)
+            truth[(distance < half_width) & ~layout.is_sea] = textures.CLASS_NAMES.index(name)
+    return np.where(layout.is_sea[..., None], ground, surface), truth
 
 
 def render_landscape(layout: Layout, rng: np.random.Generator, weather: float = 1.0) -> np.ndarray:
@@ -264,3 +287,25 @@ def make_scene(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     layout = draw_scene_layout(size, rng)
     return render_landscape(layout, rng, weather=0.3), layout.truth
+
+
+def make_scene_of_pixels(seed: int, size: int, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Make a scene, and say what each of its pixels is.
+
+    Parameters
+    ----------
+    seed, size : int
+        As in `make_scene`.
+    number : int
+        0: the scene of `make_scene`; from 1 on: others, to learn from.
+
+    Returns
+    -------
+    scene : ndarray of shape (size, size, 13), uint16, DN
+    truth : ndarray of shape (size, size), uint8
+        Index into CLASS_NAMES, of the pixel alone (`surface_and_pixel_truth`).
+    """
+    key = (4, number) if number else (1,)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    surface, truth = surface_and_pixel_truth(draw_scene_layout(size, rng), rng)
+    return seen_by_sensor(surface, rng, weather=0.3), truth

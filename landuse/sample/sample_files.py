@@ -14,6 +14,7 @@ from landuse.sample import landscapes, later_scene, sample_marker, textures
 VERSION = 1  # of the made landscape; another number means other pixels
 
 PIXEL_SIZE = 10.0  # m
+PIXEL_SCENES = 3  # further scenes whose truth is known pixel by pixel, to learn from
 
 
 def write_sample(
@@ -25,6 +26,8 @@ def write_sample(
     ``EuroSAT_RGB/<Class>/<Class>_N.jpg`` (the same patches in the published RGB scaling),
     ``scene.tif`` (13 named bands) and ``scene_truth.tif`` (index into CLASS_NAMES, nodata 255),
     and the same place later as ``scene_later.tif`` and ``scene_later_truth.tif``.
+    That truth is about windows. ``scene_pixel_truth.tif`` is that of each pixel alone, and
+    ``pixel_maps/`` holds other scenes with theirs, to learn from.
     A sample that is there and whole is kept, and one with missing files is completed. An
     interrupted run leaves a hidden folder only, which the next run clears away.
 
@@ -117,6 +120,10 @@ def _file_names(patches_per_class: int) -> Iterator[str]:
     for name in ("scene", "scene_later"):
         yield f"{name}.tif"
         yield f"{name}_truth.tif"
+    yield "scene_pixel_truth.tif"
+    for number in range(1, PIXEL_SCENES + 1):
+        yield f"pixel_maps/scene_{number}.tif"
+        yield f"pixel_maps/scene_{number}_truth.tif"
 
 
 def _remove_partial(partial: Path) -> None:
@@ -148,6 +155,15 @@ def _write_files(partial: Path, wanted: set[str], settings: dict[str, int]) -> N
         _write_scene(partial, "scene", *landscapes.make_scene(seed, size))
     if wanted.intersection(("scene_later.tif", "scene_later_truth.tif")):
         _write_scene(partial, "scene_later", *later_scene.make_later_scene(seed, size))
+    if "scene_pixel_truth.tif" in wanted:
+        truth = landscapes.make_scene_of_pixels(seed, size)[1]
+        _write_truth(partial / "scene_pixel_truth.tif", truth)
+    (partial / "pixel_maps").mkdir()
+    for number in range(1, PIXEL_SCENES + 1):
+        name = f"pixel_maps/scene_{number}"
+        if wanted.intersection((f"{name}.tif", f"{name}_truth.tif")):
+            scene_and_truth = landscapes.make_scene_of_pixels(seed, size, number)
+            _write_scene(partial, name, *scene_and_truth, east=_PLACE[0] + 20_000 * number)
     files.write_json(partial / sample_marker.SAMPLE_MARKER, settings)
 
 
@@ -176,15 +192,37 @@ def _write_jpeg(path: Path, patch: np.ndarray) -> None:
     path.write_bytes(jpeg.tobytes())
 
 
-def _write_scene(partial: Path, name: str, scene: np.ndarray, truth: np.ndarray) -> None:
-    geotransform = (600_000.0, PIXEL_SIZE, 0.0, 4_850_000.0, 0.0, -PIXEL_SIZE)
-    crs = "EPSG:32632"
+_PLACE = (600_000.0, 4_850_000.0)  # left and top of the scene, m
+_CRS = "EPSG:32632"
+
+
+def _write_scene(
+    partial: Path, name: str, scene: np.ndarray, truth: np.ndarray, east: float = _PLACE[0]
+) -> None:
     writing.write_geotiff(
-        partial / f"{name}.tif", scene, geotransform, crs, band_names=sensors.BANDS_MS, nodata=0
+        partial / f"{name}.tif",
+        scene,
+        _geotransform(east),
+        _CRS,
+        band_names=sensors.BANDS_MS,
+        nodata=0,
     )
+    _write_truth(partial / f"{name}_truth.tif", truth, east)
+
+
+def _write_truth(path: Path, truth: np.ndarray, east: float = _PLACE[0]) -> None:
     writing.write_geotiff(
-        partial / f"{name}_truth.tif", truth, geotransform, crs, nodata=map_values.NODATA
+        path,
+        truth,
+        _geotransform(east),
+        _CRS,
+        nodata=map_values.NODATA,
+        metadata={f"CLASS_{index}": name for index, name in enumerate(textures.CLASS_NAMES)},
     )
+
+
+def _geotransform(east: float) -> tuple[float, ...]:
+    return (east, PIXEL_SIZE, 0.0, _PLACE[1], 0.0, -PIXEL_SIZE)
 
 
 def _publish(partial: Path, folder: Path) -> None:

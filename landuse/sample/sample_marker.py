@@ -13,6 +13,8 @@ SAMPLE_PARTS = (
     "scene_truth.tif",
     "scene_later.tif",
     "scene_later_truth.tif",
+    "scene_pixel_truth.tif",
+    "pixel_maps",
 )
 
 
@@ -24,4 +26,6 @@ def is_of_sample(path: str | os.PathLike[str]) -> bool:
     path : folder of a data set, or a scene
     """
     real = Path(os.path.realpath(path))
+    if real.parent.name == "pixel_maps":
+        real = real.parent
     return real.name in SAMPLE_PARTS and (real.parent / SAMPLE_MARKER).is_file()

@@ -301,10 +301,21 @@ TEXTURES: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]
 }
 
 
-def add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def river_half_width(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw how far the water reaches from a river's axis: ndarray of that shape, px."""
+    return rng.uniform(5.5, 11) + 0.8 * noise(shape, 40, rng)
+
+
+def road_half_width(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw how far the carriageways reach from a road's axis: ndarray of that shape, px."""
+    return np.full(shape, rng.uniform(1.7, 2.9))
+
+
+def add_river(
+    land: np.ndarray, distance: np.ndarray, half_width: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """`land` with a river, its sandy edge and the trees on its banks."""
     shape = distance.shape
-    half_width = rng.uniform(5.5, 11) + 0.8 * noise(shape, 40, rng)
     bank = half_width + rng.uniform(1, 7) + 1.5 * noise(shape, 5, rng)
     trees = rng.uniform(0.2, 0.9) * step(bank - distance, 2)
     surface = blend(land, MATERIALS["broadleaf"], trees)
@@ -313,9 +324,10 @@ def add_river(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) 
     return blend(surface, _sea_lake(shape, rng), step(half_width - distance))
 
 
-def add_road(land: np.ndarray, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def add_road(
+    land: np.ndarray, distance: np.ndarray, half_width: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """`land` with a motorway: two carriageways, the strip between them, and verges."""
-    half_width = rng.uniform(1.7, 2.9)
     verge = step(half_width + rng.uniform(2, 5) - distance, 1.5)
     grass = MATERIALS[("dry grass", "lush grass", "scrub")[rng.integers(3)]]
     surface = blend(land, grass, rng.uniform(0.6, 0.95) * verge)
