@@ -2,6 +2,7 @@
 
 Each cell of the map gets the class of the 64x64 window centred on it; with STRIDE = 8 a cell is
 8 px wide (80 m for Sentinel-2). At the scene's edges its reflection stands in for what is beyond.
+A model of script 11 gives every pixel a class of its own.
 An image of exactly 64x64 px is a patch: its classes and their probabilities are printed.
 
 Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xml), a folder of
@@ -74,7 +75,7 @@ def main() -> None:
     checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)  # its classes and bands, without the network
-    if single_patches.are_patches(images):
+    if not model_files.is_of_pixels(record) and single_patches.are_patches(images):
         show_patches(images, path_to_model, record)
         return
     if DOUBT:

@@ -53,6 +53,9 @@ def main() -> None:
         raise ValueError(f"BATCH_SIZE must be 1 or more, not {BATCH_SIZE}")
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)
+    model_files.check_is_of_patches(
+        record, path_to_model, "how right it is stands in the report beside it"
+    )
 
     from landuse.evaluation import (
         measured_images,

@@ -54,6 +54,9 @@ def main() -> None:
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)
+    model_files.check_is_of_patches(
+        record, path_to_model, "step 6 maps with it, also with ENGINE = 'openvino' or 'onnx'"
+    )
     dense_stride = exports.dense_stride_for(file_format, record, DENSE_STRIDE)
     bands = len(record["band_names"])
     shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)

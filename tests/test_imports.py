@@ -34,6 +34,7 @@ LAYERS = (
     "training",
     "outputs",
     "mapping",
+    "segmentation",
     "exporting",
     "changes",
     "checking",

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from landuse import devices, files, map_values, sensors
 from landuse.evaluation import prediction_sets, trust
-from landuse.mapping import doubt_bands, map_blocks, methods, plans, saved_blocks, whole_scene
+from landuse.mapping import (
+    doubt_bands,
+    map_blocks,
+    methods,
+    pixel_blocks,
+    plans,
+    saved_blocks,
+    whole_scene,
+)
 from landuse.networks import engines
 from landuse.outputs import land_use_map
 from landuse.rasters import geotransforms
@@ -80,6 +88,8 @@ def call_shape(
 ) -> tuple[int, int, int, int]:
     """Give the shape of what the network is called with: a batch of windows, or a block."""
     bands = len(plan.record["band_names"])
+    if method == "pixels":
+        return 1, *pixel_blocks.block_shape(plan.grid, block_size), bands
     if method == "dense":
         return 1, *methods.dense_block_shape(plan.grid, block_size), bands
     return batch_size, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
@@ -96,10 +106,11 @@ def announce(plan: plans.Plan, network: ReadyNetwork) -> None:
     rows, columns = plan.grid.shape
     cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
     print(f"device: {engines.describe_device(network.engine)}, {network.precision}")
-    print(
-        f"map of {plan.scene.name}: {rows}x{columns} cells, {cells:,} windows, "
-        f"method {network.method!r}"
-    )
+    if network.method == "pixels":
+        what = f"{cells:,} pixels, each with a class of its own (STRIDE does not count)"
+    else:
+        what = f"{rows}x{columns} cells, {cells:,} windows, method {network.method!r}"
+    print(f"map of {plan.scene.name}: {what}")
     calls = len(map_blocks.blocks_of(plan.grid, network.block_size, network.method))
     if network.method == "windows":
         calls = max(calls, -(-cells // network.batch_size))
@@ -222,8 +233,12 @@ def state_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 def caption(level: str | None, sensing_time: str | None, facts: dict[str, Any]) -> str:
     """Say how a map was made, and whose data it shows, as the licence of Sentinel data asks."""
-    how = "dense" if facts["method"] == "dense" else "window by window"
-    made = f"Model {facts['model']} ({facts['network']}), stride {facts['stride']} px, {how}."
+    how = {
+        "windows": f"stride {facts['stride']} px, window by window",
+        "dense": f"stride {facts['stride']} px, dense",
+        "pixels": "pixel by pixel",
+    }[facts["method"]]
+    made = f"Model {facts['model']} ({facts['network']}), {how}."
     if not (level and sensing_time):  # no Sentinel-2 product
         return made
     return f"{made} Contains modified Copernicus Sentinel data {sensing_time[:4]}."

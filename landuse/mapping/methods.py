@@ -7,6 +7,7 @@ from typing import Any
 
 from landuse import choices, sensors
 from landuse.mapping import grids, map_blocks
+from landuse.networks import model_files
 
 METHODS = ("windows", "dense", "auto")
 DENSE_STRIDES = (8, 16, 32)
@@ -23,8 +24,15 @@ DENSE_MARGIN = 64  # px of real neighbours around the windows of a block of the 
 DENSE_COSTS = {8: 57 / 37, 16: 40 / 37, 32: 38 / 37}
 
 
+def stride_for(record: dict[str, Any], stride: int) -> int:
+    """Give the stride of a map: 1 with a model that classifies pixels, else what is wanted."""
+    return 1 if model_files.is_of_pixels(record) else stride
+
+
 def choose_method(method: str, record: dict[str, Any], grid: grids.Grid) -> str:
     """Decide between "windows" and "dense"; "auto" takes dense where it is allowed and pays.
+
+    A model that classifies pixels leaves no choice: "pixels".
 
     Parameters
     ----------
@@ -40,6 +48,13 @@ def choose_method(method: str, record: dict[str, Any], grid: grids.Grid) -> str:
         When a dense map is asked for, but the stride or the model does not allow it.
     """
     choices.check_choice("METHOD", method, METHODS)
+    if model_files.is_of_pixels(record):
+        if method != "auto":
+            raise ValueError(
+                f"METHOD = {method!r} is for models of patches; this one classifies pixels, and "
+                "does so by METHOD = 'auto'"
+            )
+        return "pixels"
     reason = reason_against_dense(record, grid.stride)
     if method == "dense" and reason:
         raise ValueError(f"METHOD = 'dense' is not possible: {reason}")

@@ -55,7 +55,7 @@ class Plan:
     inside : ndarray of shape (grid.rows, grid.columns), bool, or None
         Cells of the area of interest.
     wanted_method : {"auto", "windows", "dense"}
-    method : {"windows", "dense"}
+    method : {"windows", "dense", "pixels"}
         As model, stride and cost suggest.
     label, probability : Path
         What is written.
@@ -124,7 +124,7 @@ def plan_map(
         Of the model.
     path_to_model : str
     stride : int
-        Pixels from one cell of the map to the next.
+        Pixels from one cell of the map to the next; 1 with a model that classifies pixels.
     bounds : four numbers, path of a vector file, or None
         The area that is wanted: all of the scene by default.
     method : {"auto", "windows", "dense"}
@@ -147,7 +147,7 @@ def plan_map(
     ValueError, OSError
         With what is wrong and what to do.
     """
-    grid, inside = area_of_interest(scene, stride, bounds)
+    grid, inside = area_of_interest(scene, methods.stride_for(record, stride), bounds)
     run = run_in_names(record, path_to_model)
     template = probability_template(path_to_label_image, path_to_prob_image)
     plan = Plan(

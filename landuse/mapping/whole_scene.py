@@ -17,7 +17,15 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse import choices, map_values
-from landuse.mapping import block_classes, doubt_bands, grids, map_blocks, methods, saved_blocks
+from landuse.mapping import (
+    block_classes,
+    doubt_bands,
+    grids,
+    map_blocks,
+    methods,
+    pixel_blocks,
+    saved_blocks,
+)
 from landuse.networks import engines
 from landuse.scenes import scene_reader
 
@@ -66,7 +74,8 @@ def classify_scene(
         Rows and columns of the scene.
     predict : callable
         Window by window (batch_size, 64, 64, bands) -> (batch_size, classes); dense (1, rows,
-        columns, bands) -> (1, cell rows, cell columns, classes).
+        columns, bands) -> (1, cell rows, cell columns, classes); by pixels (1, rows, columns,
+        bands) -> (1, rows, columns, classes).
     stride : int
         Side of a cell in pixels.
     class_count : int
@@ -77,8 +86,9 @@ def classify_scene(
     settings : dict
         What else the result depends on (model, product, engine): an unfinished map made with
         other settings is started anew.
-    method : {"windows", "dense"}
-        One network call for batches of windows, or one for a whole block.
+    method : {"windows", "dense", "pixels"}
+        One network call for batches of windows, or one for a whole block, whose windows or whose
+        pixels it classifies.
     batch_size : int
         Windows in a batch.
     block_size : int
@@ -117,7 +127,7 @@ def classify_scene(
     grid = grid or grids.scene_grid(shape, stride)
     if grid.stride != stride:
         raise ValueError(f"the grid has a stride of {grid.stride}, not {stride}")
-    choices.check_choice("METHOD", method, ("windows", "dense"))
+    choices.check_choice("METHOD", method, ("windows", "dense", "pixels"))
     choices.check_choice("PROBABILITY_TYPE", probability_type, PROBABILITY_TYPES)
     blocks = map_blocks.blocks_of(grid, block_size, method)
     work = {
@@ -125,7 +135,7 @@ def classify_scene(
         "grid": asdict(grid),
         "shape": list(shape),
         "blocks": [len(blocks), *blocks[0]],
-        "method": [method, margin if method == "dense" else batch_size],
+        "method": [method, {"dense": margin, "windows": batch_size}.get(method)],
         "mirror_nodata": mirror_nodata,
         "inside": None if inside is None else zlib.crc32(np.packbits(inside).tobytes()),
         "probability": [min_probability, probability_type, all_probabilities, class_count],
@@ -138,6 +148,9 @@ def classify_scene(
     todo = [index for index, block in enumerate(blocks) if not saved.is_done(index, block)]
 
     def read_numbered(index: int) -> tuple[int, map_blocks.BlockData]:
+        if method == "pixels":
+            image = pixel_blocks.block_shape(grid, block_size)
+            return index, pixel_blocks.read_block(read, shape, grid, blocks[index], image, inside)
         if method == "dense":
             size = blocks[0].rows, blocks[0].columns
             return index, map_blocks.read_block(
@@ -148,13 +161,16 @@ def classify_scene(
         )
 
     with (
-        _progress(grid.cells, blocks, todo) as progress,
+        _progress(grid.cells, blocks, todo, method) as progress,
         contextlib.closing(block_classes.ahead(map(read_numbered, todo))) as coming,
     ):
         for index, data in coming:
-            probabilities = _classify_block(
-                data, predict, method, stride, batch_size, margin, progress.update
-            )
+            if method == "pixels" and data.chosen.any():
+                probabilities = pixel_blocks.classify(data, predict, grid, blocks[index])
+            else:
+                probabilities = _classify_block(
+                    data, predict, method, stride, batch_size, margin, progress.update
+                )
             values = _values(
                 probabilities, data.chosen, class_count, min_probability, layout, set_threshold
             )
@@ -189,12 +205,13 @@ def _layout(
     return layout
 
 
-def _progress(cells: int, blocks: list[map_blocks.Block], todo: list[int]) -> tqdm:
+def _progress(cells: int, blocks: list[map_blocks.Block], todo: list[int], method: str) -> tqdm:
     left = sum(blocks[index].rows * blocks[index].columns for index in todo)
     return tqdm(
         total=cells,
         initial=cells - left,
-        unit=" windows",
+        unit=" pixels" if method == "pixels" else " windows",
+        unit_scale=method == "pixels",
         desc="classify",
         smoothing=0.1,
         mininterval=0.5,

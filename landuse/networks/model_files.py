@@ -146,7 +146,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
         With "format", "class_names" (in the order of the probabilities), "band_names" (in the
         order of the input), "units" ("DN", or "rgb8" for 1..255), "patch_size" (pixels),
         "statistics" (of the training data), "network", "weights" (their origin, None for
-        random), "dense" (whether trained for dense maps), "processing_level",
+        random), "dense" (whether trained for dense maps), "task" ("pixels" for a model that
+        classifies pixels; those of patches have none), "processing_level",
         "built_in_sample" (whether the training data were that; older models do not say),
         "run" (name of the run folder) and "split" (see `split_identity.identity`; older models
         have neither),
@@ -177,6 +178,29 @@ def read_record(path: str | Path) -> dict[str, Any]:
         ) from error
     _check_record(record, path)
     return record
+
+
+def is_of_pixels(record: dict[str, Any]) -> bool:
+    """Tell whether a model classifies pixels (script 11), not patches."""
+    return record.get("task") == "pixels"
+
+
+def check_is_of_patches(record: dict[str, Any], path: str | Path, instead: str) -> None:
+    """Raise a ValueError for a model that classifies pixels, where one of patches is needed.
+
+    Parameters
+    ----------
+    record : dict
+    path : str or Path
+        Of the model.
+    instead : str
+        What to do.
+    """
+    if is_of_pixels(record):
+        raise ValueError(
+            f"{path} classifies pixels (script 11), and here a model of patches is needed: "
+            f"{instead}"
+        )
 
 
 def _read_member(archive: zipfile.ZipFile, path: str | Path) -> Any:

@@ -127,6 +127,7 @@ def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
             f"WEIGHTS = {weights!r} is a baseline, which has no network to fine-tune: give "
             "'imagenet', None, or a model of one of the other training scripts"
         )
+    model_files.check_is_of_patches(record, weights, "give WEIGHTS of one of the scripts 02 to 05")
     if record["network"] != name:
         raise ValueError(
             f"WEIGHTS = {weights!r} is a model of {record['network']}, not of {name}: set "

@@ -301,12 +301,12 @@ TEXTURES: dict[str, Callable[[tuple[int, int], np.random.Generator], np.ndarray]
 }
 
 
-def river_half_width(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def river_half_width(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Draw how far the water reaches from a river's axis: ndarray of that shape, px."""
     return rng.uniform(5.5, 11) + 0.8 * noise(shape, 40, rng)
 
 
-def road_half_width(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def road_half_width(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Draw how far the carriageways reach from a road's axis: ndarray of that shape, px."""
     return np.full(shape, rng.uniform(1.7, 2.9))
 

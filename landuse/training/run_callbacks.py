@@ -15,7 +15,7 @@ from keras import ops
 if TYPE_CHECKING:
     from landuse.training import runs
 
-MONITOR = "val_accuracy"
+MONITOR = "val_accuracy"  # what decides on the best epoch, unless a run says otherwise
 
 
 class StopAtNaN(keras.callbacks.Callback):
@@ -64,8 +64,9 @@ class NoteEpoch(keras.callbacks.Callback):
                 "seconds": round(time.monotonic() - self.started, 1),
             }
         )
-        if values[MONITOR] > state.best:
-            state.best, state.best_epoch = values[MONITOR], len(state.history)
+        value = values[self.run.monitor]
+        if value > state.best:
+            state.best, state.best_epoch = value, len(state.history)
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -46,6 +46,7 @@ class Run:
         self.folder = folder
         self.settings = settings
         self.kept: keras.Model | None = None  # what is saved when it is the best
+        self.monitor = run_callbacks.MONITOR  # metric by which an epoch is the best
         self.record: dict[str, Any] = {}
         self.state, self._arrays = run_folders.read_state(folder / run_folders.STATE_FILE)
 
@@ -66,7 +67,11 @@ class Run:
     def _how_right(self) -> str:
         epochs = len(self.state.history)
         best = f"best in epoch {self.state.best_epoch} of {epochs}, " if epochs else ""
-        return f"{best}{100 * self.state.best:.2f} % validation accuracy"
+        return f"{best}{100 * self.state.best:.2f} % validation {self._what_is_best}"
+
+    @property
+    def _what_is_best(self) -> str:
+        return self.monitor.removeprefix("val_").replace("_", " ")
 
     def describe(self, data: training_data.Data, network: str, weights: str | None = None) -> None:
         """Note what the saved model has to tell about itself, and say what is ahead.
@@ -265,7 +270,7 @@ class Run:
     def save_model(self) -> None:
         """Save the model that is trained now as the best one of this run."""
         results = self.record["results"] | {
-            "validation_accuracy": self.state.best,
+            f"validation_{self.monitor.removeprefix('val_')}": self.state.best,
             "epochs": len(self.state.history),
             "best_epoch": self.state.best_epoch,
             "date": datetime.date.today().isoformat(),
