@@ -88,7 +88,7 @@ def test_blocks_are_dealt_so_that_every_part_holds_the_classes_alike():
 
 
 def test_too_few_blocks_are_an_error():
-    with pytest.raises(ValueError, match="1 blocks of 128 px, too few .* smaller BLOCK_SIZE"):
+    with pytest.raises(ValueError, match=r"1 blocks of 128 px, too few .* smaller BLOCK_SIZE"):
         halves(block=128)
 
 
@@ -99,7 +99,7 @@ def test_tiles_learn_nothing_of_other_parts():
         [scene], "train", np.ones(2, np.float32), 48, 4, 12, places=places, symmetries=True, seed=1
     )
     assert len(batches) == 3
-    rows, columns = np.divmod(np.arange(128 * 128), 128)
+    columns = np.arange(128 * 128) % 128
     allowed = scene.labels_of("train").ravel()
     for index in range(3):
         pixels, labels, weights = batches[index]

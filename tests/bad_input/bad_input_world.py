@@ -211,6 +211,7 @@ def write_models(folder):
     write_model(models / "model.keras")
     write_model(models / "rgb.keras", band_names=list(BANDS_RGB), units="rgb8")
     write_model(models / "dense.keras", dense=True)
+    write_model(models / "pixels.keras", task="pixels")
     write_model(models / "newer.keras", format=9)
     write_model(models / "no_classes.keras", class_names=None)
     write_model(models / "units.keras", units="reflectance")
