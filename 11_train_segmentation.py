@@ -61,10 +61,10 @@ ATROUS_RATES = [1, 2, 3]  # the pyramid looks so far, in steps of 16 px
 DROPOUT = 0.1  # share of the decoder's channels that is dropped while training
 
 # Tiles
-TILE_SIZE = 128  # px, a multiple of 16
+TILE_SIZE = 96  # px, a multiple of 16
 TILES = 200  # drawn in each epoch
 EVEN_CLASSES = 0.5  # share of the tiles drawn around each class alike, not as often as it is found
-CLASS_WEIGHTS = 0.25  # 0: each pixel weighs the same in the loss; 1: each class does
+CLASS_WEIGHTS = 0.5  # 0: each pixel weighs the same in the loss; 1: each class does
 
 # Augmentation
 SYMMETRIES = True  # the eight symmetries of the square, which lose nothing
@@ -77,7 +77,7 @@ BLUR = 0.0  # 0.5: half of the tiles resampled to a coarser grid and back, as ma
 # Training
 BATCH_SIZE = 8  # tiles per step
 EPOCHS_TOP = 0  # first so many in which the encoder is frozen; for one that has learned elsewhere
-EPOCHS = 30
+EPOCHS = 24  # passes of TILES
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
 PATIENCE = 20  # stop after so many epochs without a better mIoU
 
