@@ -13,7 +13,6 @@ Writes   a run folder with model.keras (the best model; step 6 maps with it), hi
          boundaries, maps beside their labels
 Run      python 11_train_segmentation.py
          python 06_classify_image.py --path-to-model runs/11_train_segmentation_ResNet9/model.keras
-@TAKES@
 
 Each scene is cut into square blocks, and whole blocks are kept back to validate with. What lies in
 such a block is never learned. Stopped at any moment, it goes on after its last finished epoch when
