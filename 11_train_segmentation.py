@@ -25,12 +25,12 @@ from typing import Literal
 from landuse import command_line
 
 # Paths
-PATH_TO_SCENES = [  # to learn from
+PATH_TO_SCENES: list[str] = [  # to learn from
     "data/sample/pixel_maps/scene_1.tif",
     "data/sample/pixel_maps/scene_2.tif",
     "data/sample/pixel_maps/scene_3.tif",
 ]
-PATH_TO_LABELS = [  # one for each scene, in the same order, or one for all
+PATH_TO_LABELS: list[str] = [  # one for each scene, in the same order, or one for all
     "data/sample/pixel_maps/scene_1_truth.tif",
     "data/sample/pixel_maps/scene_2_truth.tif",
     "data/sample/pixel_maps/scene_3_truth.tif",

@@ -141,6 +141,17 @@ def test_what_a_network_says_of_a_pixel_does_not_depend_on_the_blocks(tmp_path):
     assert found[0].probability.std() > 1e-3  # it does tell pixels apart
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_other_engines_say_the_same(engine):
+    for package in engines.PACKAGES[engine]:
+        pytest.importorskip(package)
+    model = network()
+    pixels = np.random.default_rng(0).integers(1, 200, (1, 48, 64, 3)).astype(np.uint16)
+    expected = engines.make_predict(model, pixels.shape)(pixels)
+    found = engines.make_predict(model, pixels.shape, engine)(pixels)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_models_of_pixels_are_refused_where_patches_are_needed():
     record = {"task": "pixels"}
     with pytest.raises(ValueError, match=r"m.keras classifies pixels \(script 11\).*: do that"):

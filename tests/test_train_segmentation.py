@@ -120,6 +120,7 @@ def test_step_6_maps_every_pixel(trained):
     )
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert "6,400 pixels, each with a class of its own" in answer.stdout
+    assert "of 6,384 pixels of other places; mIoU" in answer.stdout
     labels, info = reading.read_raster(folder / "map_label.tif")
     truth, of_scene = reading.read_raster(folder / "other_truth.tif")
     assert labels.shape == truth.shape

@@ -102,6 +102,8 @@ def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
     results, split = _measured_results(record), _mapping(record.get("split"))
     found = verdicts.grade(results)
     told = Trust(model=name_of(record, path), weak=verdicts.weak_classes(results))
+    if record.get("task") == "pixels":
+        return _of_pixels(told, found, results)
     if found == "unknown":
         return replace(
             told,
@@ -126,6 +128,40 @@ def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
     )
     name = shipped.name_of(path)
     return told if name is None else _on_real_land(told, shipped.SHIPPED[name])
+
+
+_PLACES = {  # where a model of pixels was measured, and what that means
+    "validation": ("the blocks that were kept back", "Its best epoch was chosen by these blocks, "
+                   "and they lie beside those that it learned from."),
+    "test blocks": ("the test blocks", "These blocks lie beside those that it learned from."),
+    "other places": ("other places", ""),
+}  # fmt: skip
+
+
+def _of_pixels(told: Trust, grade: str, results: Mapping[str, Any]) -> Trust:
+    """Tell how far a model can be trusted that classifies pixels (script 11)."""
+    place = _PLACES.get(str(results.get("part")))
+    if grade == "unknown" or place is None:
+        return replace(
+            told,
+            weak=(),
+            measured="Nobody knows how right this model is.",
+            cautions=["Its training was not finished. Script 08 measures this map."],
+        )
+    right = verdicts.percent_range(results["accuracy"])
+    where, caution = place
+    poor = f"this model is right in only {right} of the pixels that measured it"
+    return replace(
+        told,
+        measured=(
+            f"The model agrees with the labels in {right} of {results['pixels']:,} pixels of "
+            f"{where}; mIoU {verdicts.percent_range(results['mean_iou'])}."
+        ),
+        accuracy=results["accuracy"],
+        precision=_precision(results),
+        warnings=[f"{poor}: much of this map is wrong"] if grade == "poor" else [],
+        cautions=[*([caution] if caution else []), "Script 08 measures this map (UNIT = 'cell')."],
+    )
 
 
 def _on_real_land(told: Trust, model: shipped.ShippedModel) -> Trust:

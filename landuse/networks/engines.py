@@ -191,8 +191,13 @@ def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 def _compile_openvino(model: keras.Model, shape: tuple[int, ...], hint: str) -> Callable:
     optional_packages.check_installed("ENGINE = 'openvino'", PACKAGES["openvino"])
+    import keras
     import openvino
 
+    if any(isinstance(layer, keras.layers.UpSampling2D) for layer in model._flatten_layers()):
+        # Keras cannot export an interpolation whose size is not known
+        pixels = keras.Input(batch_shape=shape)
+        model = keras.Model(pixels, model(pixels))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         model.export(str(path), format="openvino", verbose=False)

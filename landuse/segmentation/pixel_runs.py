@@ -57,6 +57,7 @@ def describe(
         "mosaic": None,
         "processing_level": data.level,
         "built_in_sample": data.built_in_sample,
+        "run": run.folder.resolve().name,
         "settings": run_folders.without_absolute_paths(run.settings),
         "versions": run_folders.versions(),
         "results": {},
@@ -113,16 +114,27 @@ def measure(run: "runs.Run", data: pixel_data.PixelData) -> None:
         run.state.history,
         f"{record['network']}, a class for every pixel",
     )
-    record["results"] |= {
-        name: figures[name] for name in ("part", "pixels", "mean_iou", "boundary_f1")
-    }
-    record["results"]["pixel_accuracy"] = figures["accuracy"]
+    record["results"] |= results_of(figures)
     model_files.save(model, record, run.model_path)
     print(
         f"{what}: mIoU {100 * figures['mean_iou']['value']:.1f} %, "
         f"{100 * figures['accuracy']['value']:.1f} % of the pixels right"
     )
     print(f"report: {run.folder / 'report.md'}")
+
+
+def results_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return what the record of a model keeps of its report."""
+    names = ("part", "pixels", "blocks", "accuracy", "mean_iou", "boundary_f1")
+    rates = ("precision", "recall", "iou")
+    return {name: figures[name] for name in names} | {
+        "most_frequent_class": max(row["pixels"] for row in figures["per_class"].values())
+        / figures["pixels"],
+        "per_class": {
+            name: {rate: {"value": row[rate]} for rate in rates}
+            for name, row in figures["per_class"].items()
+        },
+    }
 
 
 def compare(
