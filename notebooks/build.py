@@ -32,6 +32,7 @@ NOTEBOOKS: list[str] = [
     "Train_from_Scratch",
     "Transfer_learning",
     "Classify_a_scene",
+    "Check_and_compare",
 ]
 EXECUTE = True  # False: only cells, without results
 TIMEOUT = 7200  # s that a cell may take

@@ -9,7 +9,13 @@ import sys
 
 import pytest
 
-NAMES = ("Image_functions", "Train_from_Scratch", "Transfer_learning", "Classify_a_scene")
+NAMES = (
+    "Image_functions",
+    "Train_from_Scratch",
+    "Transfer_learning",
+    "Classify_a_scene",
+    "Check_and_compare",
+)
 
 # Few patches, one epoch, and a network that TensorFlow traces quickly.
 TINY = {
@@ -35,6 +41,13 @@ TINY = {
         "EPOCHS": 1,
         "BATCH_SIZE": 32,
         "STRIDE": 64,
+    },
+    "Check_and_compare": {
+        "SAMPLE_PATCHES_PER_CLASS": 10,
+        "NETWORK": "VGG16",
+        "EPOCHS": 1,
+        "BATCH_SIZE": 32,
+        "STRIDE": 32,
     },
 }
 

@@ -87,7 +87,8 @@ def _draw_accuracies(axes: "Axes", figures: dict[str, Any]) -> None:
                 axes.plot(ends, [row + shift] * 2, color=colour, linewidth=2, alpha=0.6)
             axes.plot(100 * figure["value"], row + shift, "o", color=colour, label=title)
     _finish_rows(axes, names)
-    axes.set(xlim=(-2, 102), xlabel="%", title="Accuracy of each class")
+    axes.set(xlim=(-2, 102), xlabel="%")
+    axes.set_title("Accuracy of each class", loc="left")
 
 
 def _draw_areas(axes: "Axes", figures: dict[str, Any]) -> None:
@@ -100,7 +101,8 @@ def _draw_areas(axes: "Axes", figures: dict[str, Any]) -> None:
         axes.plot([area["low"], area["high"]], [row] * 2, color=BLUE, linewidth=2, alpha=0.6)
         axes.plot(area["value"], row, "o", color=BLUE, label="estimated, with 95 %")
     _finish_rows(axes, names)
-    axes.set(xlabel="hectares", title="Areas")
+    axes.set(xlabel="hectares")
+    axes.set_title("Areas", loc="left")
     axes.set_xlim(left=0)
 
 
@@ -110,7 +112,8 @@ def _finish_rows(axes: "Axes", names: list[str]) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     handles, titles = axes.get_legend_handles_labels()
     first = dict(zip(titles, handles, strict=True))
-    axes.legend(first.values(), first.keys(), fontsize=9, loc="best")
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
+    axes.legend(first.values(), first.keys(), fontsize=9, ncols=2, frameon=False, **place)
 
 
 def write_picture(path: Path, figures: dict[str, Any]) -> None:
