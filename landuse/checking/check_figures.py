@@ -87,8 +87,7 @@ def _draw_accuracies(axes: "Axes", figures: dict[str, Any]) -> None:
                 axes.plot(ends, [row + shift] * 2, color=colour, linewidth=2, alpha=0.6)
             axes.plot(100 * figure["value"], row + shift, "o", color=colour, label=title)
     _finish_rows(axes, names)
-    axes.set(xlim=(-2, 102), xlabel="%")
-    axes.set_title("Accuracy of each class", loc="left")
+    axes.set(xlim=(-2, 102), xlabel="%", title="Accuracy of each class")
 
 
 def _draw_areas(axes: "Axes", figures: dict[str, Any]) -> None:
@@ -101,19 +100,28 @@ def _draw_areas(axes: "Axes", figures: dict[str, Any]) -> None:
         axes.plot([area["low"], area["high"]], [row] * 2, color=BLUE, linewidth=2, alpha=0.6)
         axes.plot(area["value"], row, "o", color=BLUE, label="estimated, with 95 %")
     _finish_rows(axes, names)
-    axes.set(xlabel="hectares")
-    axes.set_title("Areas", loc="left")
+    axes.set(xlabel="hectares", title="Areas")
     axes.set_xlim(left=0)
 
 
 def _finish_rows(axes: "Axes", names: list[str]) -> None:
+    from matplotlib import transforms
+
     report_figures.tidy(axes)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     handles, titles = axes.get_legend_handles_labels()
     first = dict(zip(titles, handles, strict=True))
-    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.1}
-    axes.legend(first.values(), first.keys(), fontsize=9, ncols=2, frameon=False, **place)
+    inches = transforms.ScaledTranslation(0, -0.6, axes.figure.dpi_scale_trans)
+    axes.legend(  # below the axes and their label, where it hides nothing
+        list(first.values()),
+        list(first),
+        fontsize=9,
+        ncols=2,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=axes.transAxes + inches,
+    )
 
 
 def write_picture(path: Path, figures: dict[str, Any]) -> None:

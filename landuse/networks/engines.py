@@ -162,6 +162,8 @@ def _onnx_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int 
         raise NoDenseFormError(str(error)) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = devices.usable_cores()
+    # threads that wait actively take time from whatever else runs, from each other too
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors
     graph = onnx_graphs.to_onnx(network).SerializeToString()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
