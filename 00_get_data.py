@@ -12,7 +12,7 @@ patches of EuroSAT from Zenodo into data/EuroSAT_RGB or data/EuroSAT_MS. A broke
 on where it stopped, and what is there already is not fetched again. Where there is no network,
 put the zip file into the data folder by hand and run this step.
 
-DATASET = "web_runtime" (15 MB) gets what the page of step 12 runs on into data/web_runtime.
+DATASET = "web_runtime" (42 MB) gets what the page of step 12 runs on into data/web_runtime.
 
 Run:
     python 00_get_data.py
@@ -92,7 +92,7 @@ def get_web_runtime(folder: Path) -> None:
 
     _make_folder(folder)
     with files.lock(folder, "getting what the page runs on"):
-        for file in web_runtime.FILES:
+        for file in web_runtime.FILES + web_runtime.GPU_FILES:
             path = folder / file.name
             if not path.exists():
                 downloads.download(file.url, path, file.size, file.md5, TIMEOUT, RETRIES)

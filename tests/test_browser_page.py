@@ -110,16 +110,20 @@ def place(tmp_path_factory, runtime):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
+def start_browser(*flags):
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if not (shutil.which("chromium") or shutil.which("google-chrome")):
         pytest.skip("there is no chromium")
     options = webdriver.ChromeOptions()
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *flags):
         options.add_argument(flag)
     options.add_argument("--window-size=1300,1000")
-    driver = webdriver.Chrome(options=options)
+    return webdriver.Chrome(options=options)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = start_browser()
     yield driver
     driver.quit()
 
@@ -219,6 +223,26 @@ def test_patch_gets_its_probabilities(page, place):
     assert "%" in rows
     best = "Dark" if found[0] > found[1] else "Light"
     assert opened.text("status").startswith(f"patch.png: {best}, ")
+
+
+@pytest.mark.parametrize(("name", "scene"), [("rgb", "picture"), ("dn", "hole")])
+def test_graphics_processor_gives_the_same_map(page, place, name, scene):
+    """A processor stands in for the graphics processor, so that it is slow, but computes alike."""
+    if not (place / name / browser_pages.GPU_RUNTIME).is_file():
+        pytest.skip("the runtime for WebGPU is not there")
+    labels, probability = page(name).map(place / f"{scene}.tif", 32)
+    driver = start_browser("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    try:
+        opened = Page(driver, (place / name / "index.html").as_uri() + "?device=graphics")
+        if driver.execute_script("return !navigator.gpu"):
+            pytest.skip("this browser has no WebGPU")
+        found = opened.map(place / f"{scene}.tif", 32)
+        assert driver.execute_script("return LANDUSE.result.device") == "graphics"
+        assert opened.text("status").endswith(", by the graphics processor")
+    finally:
+        driver.quit()
+    np.testing.assert_array_equal(found[0], labels)
+    np.testing.assert_allclose(found[1], probability, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -376,6 +400,7 @@ def test_step_00_fetches_the_runtime_once(monkeypatch, tmp_path, capsys):
     (served / "engine.js").write_bytes(content)
     script = importlib.import_module("00_get_data")
     monkeypatch.setattr(web_runtime, "FILES", (file,))
+    monkeypatch.setattr(web_runtime, "GPU_FILES", ())
     monkeypatch.setattr(script, "DATASET", "web_runtime")
     monkeypatch.setattr(script, "PATH_TO_DATA", str(tmp_path / "data"))
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "mirror")

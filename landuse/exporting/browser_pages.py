@@ -21,6 +21,7 @@ from landuse.outputs import class_colours
 from landuse.scenes import other_containers
 
 PAGE, MODEL, RUNTIME, GEOTIFF = "index.html", "model.js", "runtime.js", "geotiff.js"
+GPU_RUNTIME = "runtime_gpu.js"  # read by browsers with WebGPU only
 SCRIPTS = ("grid.js", "reading.js", "tiff.js", "network.js", "page.js")
 _FOLDER = Path(__file__).with_name("browser")
 _NO_IMAGE = (
@@ -51,12 +52,25 @@ def write(export: file_formats.Export, path: Path) -> None:
     model = base64.b64encode(network.read_bytes()).decode()
     network.unlink()
     _write_script(path / MODEL, "model.onnx", model)
-    library = _as_worker(runtime[web_runtime.LIBRARY.name].decode()).encode()
-    packed = {"library": _packed(library), "wasm": _packed(runtime[web_runtime.WASM.name])}
-    _write_script(path / RUNTIME, "runtime", packed)
+    _write_runtime(path / RUNTIME, "runtime", runtime, *web_runtime.FILES[:2])
+    with_gpu = web_runtime.GPU_WASM.name in runtime
+    if with_gpu:
+        _write_runtime(path / GPU_RUNTIME, "runtimeGpu", runtime, *web_runtime.GPU_FILES)
     (path / GEOTIFF).write_bytes(runtime[web_runtime.GEOTIFF.name])
     (path / "licences.txt").write_text(_licences(export.facts), encoding="utf-8")
-    (path / PAGE).write_text(_page(export), encoding="utf-8")
+    (path / PAGE).write_text(_page(export, with_gpu), encoding="utf-8")
+
+
+def _write_runtime(
+    path: Path,
+    place: str,
+    runtime: Mapping[str, bytes],
+    library: web_runtime.RuntimeFile,
+    wasm: web_runtime.RuntimeFile,
+) -> None:
+    script = _as_worker(runtime[library.name].decode()).encode()
+    packed = {"library": _packed(script), "wasm": _packed(runtime[wasm.name])}
+    _write_script(path, place, packed)
 
 
 def _write_script(path: Path, place: str, value: Any) -> None:
@@ -83,7 +97,7 @@ def _as_worker(library: str) -> str:
     return f"const ort = (() => {{\n{script}\nreturn {{ {names} }};\n}})();\n"
 
 
-def _page(export: file_formats.Export) -> str:
+def _page(export: file_formats.Export, with_gpu: bool) -> str:
     facts = export.facts
     names = list(json.loads(facts["class_names"]).values())
     bands = json.loads(facts["band_names"])
@@ -115,6 +129,7 @@ def _page(export: file_formats.Export) -> str:
             "sha256": facts["made_from_sha256"],
             "denseStride": export.dense_stride or 0,
             "shown": _shown(bands),
+            "gpu": with_gpu,
         },
         "words": {
             "noImage": _NO_IMAGE,
@@ -158,7 +173,7 @@ def _card(facts: Mapping[str, str]) -> str:
 def _licences(facts: Mapping[str, str]) -> str:
     return (
         f"The model: {facts['licence']}\n\n"
-        f"onnxruntime-web {web_runtime.LIBRARY.version} (runtime.js)\n"
+        f"onnxruntime-web {web_runtime.LIBRARY.version} (runtime.js, runtime_gpu.js)\n"
         "Copyright (c) Microsoft Corporation\n\n"
         f"geotiff.js {web_runtime.GEOTIFF.version} (geotiff.js)\n"
         "Copyright (c) 2015 EOX IT Services GmbH\n\n"

@@ -1,7 +1,7 @@
 """What the browser page runs on: onnxruntime-web and geotiff.js, of which each file is checked.
 
 They are packages of npm, and too large for this repository (the engine has 14 MB). Nobody needs npm
-for them: step 00 fetches the three files from a public mirror of npm. Where there is no network,
+for them: step 00 fetches the files from a public mirror of npm. Where there is no network,
 `npm pack` elsewhere gives archives to bring along.
 """
 
@@ -76,7 +76,24 @@ GEOTIFF = RuntimeFile(
     "cb17908394a2e0b541012c0e6b5a63db",
     "8cfc01ffc945904766d8fb89f19da7afb799e342834454f5592fbcf0bcfe2db5",
 )
-FILES = (LIBRARY, WASM, GEOTIFF)
+GPU_LIBRARY = RuntimeFile(
+    "onnxruntime-web",
+    "1.30.0",
+    "dist/ort.webgpu.bundle.min.mjs",
+    117_732,
+    "89ac4ce7801e3f1b46f1f9e6bf1db1b8",
+    "0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2",
+)
+GPU_WASM = RuntimeFile(
+    "onnxruntime-web",
+    "1.30.0",
+    "dist/ort-wasm-simd-threaded.asyncify.wasm",
+    26_781_914,
+    "f289a140b98ba43e0d18a59d8d28e115",
+    "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
+)
+FILES = (LIBRARY, WASM, GEOTIFF)  # what every page needs
+GPU_FILES = (GPU_LIBRARY, GPU_WASM)  # for WebGPU; a page works without
 
 
 def find(folder: str | Path) -> dict[str, bytes]:
@@ -85,12 +102,12 @@ def find(folder: str | Path) -> dict[str, bytes]:
     Parameters
     ----------
     folder : str or Path
-        With the three files that step 00 fetches, or the archives that `npm pack` makes.
+        With the files that step 00 fetches, or the archives that `npm pack` makes.
 
     Returns
     -------
     dict of str to bytes
-        By their own names.
+        By their own names; those for WebGPU only where all of them are there.
 
     Raises
     ------
@@ -99,13 +116,20 @@ def find(folder: str | Path) -> dict[str, bytes]:
     ValueError
         When it is another one than expected.
     """
-    return {file.name: _read(Path(folder), file) for file in FILES}
+    check(folder)
+    with_gpu = all(_is_there(folder, file) for file in GPU_FILES)
+    wanted = FILES + GPU_FILES if with_gpu else FILES
+    return {file.name: _read(Path(folder), file) for file in wanted}
+
+
+def _is_there(folder: str | Path, file: RuntimeFile) -> bool:
+    return any((Path(folder) / name).is_file() for name in (file.name, file.archive))
 
 
 def check(folder: str | Path) -> None:
-    """Raise an OSError, before long work, when a file is not there."""
+    """Raise an OSError, before long work, when a file that every page needs is not there."""
     for file in FILES:
-        if not any((Path(folder) / name).is_file() for name in (file.name, file.archive)):
+        if not _is_there(folder, file):
             raise FileNotFoundError(
                 f"PATH_TO_WEB_RUNTIME: {folder} has no {file.name}, which the page runs on. Fetch "
                 "it: python 00_get_data.py --dataset web_runtime; or give a folder with what "
@@ -119,7 +143,6 @@ def npm_line() -> str:
 
 
 def _read(folder: Path, file: RuntimeFile) -> bytes:
-    check(folder)
     source = folder / file.name
     if source.is_file():
         content = source.read_bytes()

@@ -151,10 +151,10 @@ async function start() {
       }
     }));
     const seconds = (performance.now() - began) / 1000;
-    LANDUSE.result = { labels: map.labels, probability: map.probability, rows: grid.rows, columns: grid.columns, seconds };
+    LANDUSE.result = { labels: map.labels, probability: map.probability, rows: grid.rows, columns: grid.columns, seconds, device: network.device };
     legend();
     $("save-tif").disabled = $("save-png").disabled = false;
-    say(`The map is finished: ${cells.toLocaleString("en")} windows in ${Math.max(1, Math.round(seconds))} s`);
+    say(`The map is finished: ${cells.toLocaleString("en")} windows in ${Math.max(1, Math.round(seconds))} s${network.device === "graphics" ? ", by the graphics processor" : ""}`);
   } catch (error) {
     if (error.message !== "stopped") complain(`the scene could not be mapped: ${error.message}`);
     else if (running === mine) say("Stopped.");
@@ -263,6 +263,9 @@ async function begin() {
   say("Starting the network ...");
   try {
     network = await Network.start();
+    const device = new URLSearchParams(location.search).get("device"); // graphics or processor
+    const trying = device === "processor" ? null : network.tryGraphics(device === "graphics");
+    if (device === "graphics") await trying;
     LANDUSE.ready = true;
     say("Ready.");
   } catch (error) {

@@ -1,8 +1,8 @@
 /* One network in a worker of its own; `ort` is onnxruntime-web, which stands before this. */
 "use strict";
 
-const WINDOW = 64, BATCH = 16;
-let session, stride;
+const WINDOW = 64;
+let session, stride, most; // most: windows in a call
 
 self.onmessage = async ({ data }) => {
   try {
@@ -10,7 +10,8 @@ self.onmessage = async ({ data }) => {
       ort.env.wasm.numThreads = 1; // each worker is a thread: several need special HTTP headers
       ort.env.wasm.wasmBinary = data.wasm;
       stride = data.stride;
-      session = await ort.InferenceSession.create(data.model, { executionProviders: ["wasm"] });
+      most = data.gpu ? 64 : 16;
+      session = await ort.InferenceSession.create(data.model, { executionProviders: [data.gpu ? "webgpu" : "wasm"] });
       self.postMessage({ ready: true });
       return;
     }
@@ -30,8 +31,8 @@ async function run(values, shape) {
 async function windowAnswers({ pixels, columns, bands, starts }) {
   const count = starts.length / 2, size = WINDOW * WINDOW * bands;
   let all = null, classes = 0;
-  for (let first = 0; first < count; first += BATCH) {
-    const many = Math.min(BATCH, count - first);
+  for (let first = 0; first < count; first += most) {
+    const many = Math.min(most, count - first);
     const values = new Float32Array(many * size);
     for (let k = 0; k < many; k++) {
       const row = starts[2 * (first + k)], column = starts[2 * (first + k) + 1];
