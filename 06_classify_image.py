@@ -55,6 +55,8 @@ STRICT = False  # stop when the scene does not look like the model's training da
 QUICKLOOK = True  # a picture (.png) of scene and map
 HTML = True  # a page to look at the map in a browser
 POLYGONS = False  # the classes as polygons (.gpkg)
+COLOURS: list[str] | None = None  # Vineyard=#7b3294 Quarry=grey: for map, picture, page and QGIS;
+# None, and of other classes: what their names suggest
 
 # Computing
 METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model trained for it
@@ -67,6 +69,7 @@ BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024
 def main() -> None:
     """Map each scene with the model, or name the classes of patches."""
     from landuse.mapping import checks, classification, map_files, outcomes, plans
+    from landuse.outputs import class_colours
     from landuse.patches import single_patches
     from landuse.scenes import opening
 
@@ -80,6 +83,7 @@ def main() -> None:
         return
     if DOUBT:
         checks.check_sets(record, COVERAGE)
+    class_colours.chosen_colours(COLOURS, record["class_names"])  # an error before any work
     checks.check_templates(PATH_TO_LABEL_IMAGE, PATH_TO_PROB_IMAGE, images)
     results = outcomes.Outcomes(images)
     with contextlib.ExitStack() as stack:
@@ -139,6 +143,7 @@ def main() -> None:
                     all_probabilities=ALL_PROBABILITIES,
                     doubt=DOUBT,
                     coverage=COVERAGE,
+                    colours=COLOURS,
                 )
 
                 # Maps, table, picture and page

@@ -109,6 +109,56 @@ def test_known_classes_get_the_expected_colours_and_others_distinct_ones():
     assert both[0] == class_colours.COLOURS["SeaLake"] != both[1]
 
 
+def test_usual_words_of_other_classes_get_fitting_colours():
+    names = [
+        "Vineyard",
+        "olive_grove",
+        "Other",
+        "OpenWater",
+        "Pond",
+        "pine forest",
+        "Beech",
+        "Town",
+    ]
+    colours = dict(zip(names, class_colours.colours_of(names), strict=True))
+    assert colours["Vineyard"] == class_colours.COLOURS["PermanentCrop"]
+    assert colours["OpenWater"] == class_colours.COLOURS["SeaLake"]
+    assert colours["pine forest"] == class_colours.COLOURS["Forest"]
+    assert colours["Town"] == class_colours.COLOURS["Residential"]
+    for name, like in (
+        ("olive_grove", "Vineyard"),
+        ("Pond", "OpenWater"),
+        ("Beech", "pine forest"),
+    ):
+        lab = class_colours._cielab(np.array([colours[name], colours[like]]))
+        turn = abs(np.subtract(*class_colours._hue(lab)))
+        assert min(turn, 360 - turn) < 25, name
+        assert np.linalg.norm(lab[0] - lab[1]) > 15, name
+    red, green, blue = colours["Other"]
+    assert blue < max(red, green)
+
+
+def test_no_class_of_an_unknown_name_is_blue_as_water():
+    names = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta"]
+    lab = class_colours._cielab(np.array(class_colours.colours_of(names)))
+    coloured = np.hypot(lab[:, 1], lab[:, 2]) > 12
+    hues = class_colours._hue(lab)
+    assert not (coloured & (hues > 165) & (hues < 310)).any()
+
+
+def test_colours_that_somebody_chose():
+    chosen = class_colours.chosen_colours(
+        ["Town=#7b3294", "Forest=grey"], ["Forest", "Town", "Sea"]
+    )
+    assert chosen == {"Town": (123, 50, 148), "Forest": (128, 128, 128)}
+    colours = class_colours.colours_of(["Forest", "Town", "Sea"], chosen)
+    assert colours == [(128, 128, 128), (123, 50, 148), class_colours.COLOURS["SeaLake"]]
+    with pytest.raises(ValueError, match=r"expected class=colour, .* the classes are Forest"):
+        class_colours.chosen_colours(["Twon=#7b3294"], ["Forest", "Town"])
+    with pytest.raises(ValueError, match="'purpel' of Town is no colour"):
+        class_colours.chosen_colours(["Town=purpel"], ["Forest", "Town"])
+
+
 def test_many_unknown_classes_get_different_colours():
     names = [f"class {index}" for index in range(43)]
     colours = class_colours.colours_of(names)

@@ -467,3 +467,14 @@ def test_a_batch_smaller_than_usual_is_said(monkeypatch, capsys):
     assert "BATCH_SIZE is 16, because there are only 84 images" in capsys.readouterr().out
     training_data._check_batch_size(None, 500, "split")
     assert capsys.readouterr().out == ""
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path):
+    folder = tmp_path / "runs" / "first"
+    with pytest.raises(ValueError, match="no such split"), runs.open_run(folder, {"A": 1}):
+        raise ValueError("no such split")
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ValueError, match="later"), runs.open_run(folder, {"A": 1}):
+        (folder / "state.npz").write_bytes(b"an epoch")
+        raise ValueError("later")
+    assert (folder / "state.npz").exists()

@@ -18,7 +18,7 @@ from landuse.mapping import (
     whole_scene,
 )
 from landuse.networks import engines
-from landuse.outputs import land_use_map
+from landuse.outputs import class_colours, land_use_map
 from landuse.rasters import geotransforms
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ def classify(
     all_probabilities: bool,
     doubt: bool = False,
     coverage: float = 0.95,
+    colours: Sequence[str] | None = None,
 ) -> land_use_map.LandUseMap:
     """Give the map of a scene, going on where an earlier run was stopped.
 
@@ -170,6 +171,8 @@ def classify(
         Keep entropy and margin too, and how many classes the right one is among.
     coverage : float
         How often it is to be among them, 0..1.
+    colours : sequence of str, optional
+        "class=colour", for classes that are to have another than their names suggest.
 
     Raises
     ------
@@ -222,6 +225,7 @@ def classify(
         facts={**facts, **plan.trust.as_facts()},
         caption=caption(scene.level, scene.sensing_time, {**facts, "model": plan.trust.model}),
         trust=plan.trust,
+        chosen_colours=class_colours.chosen_colours(colours, plan.record["class_names"]),
     )
 
 

@@ -43,7 +43,8 @@ class SavedBlocks:
         self.folder, self.layout = folder, layout
         self._header = f"landuse blocks, format 1, {key}"
         self._refuse_foreign_folder()
-        if self._read_journal()[:1] != [self._header]:
+        self.goes_on = self._read_journal()[:1] == [self._header]
+        if not self.goes_on:
             self._start_anew()
         self.arrays = {
             name: np.memmap(folder / f"{name}.raw", dtype, "r+", shape=shape)

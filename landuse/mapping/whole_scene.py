@@ -146,6 +146,12 @@ def classify_scene(
     layout = _layout(grid, class_count, probability_type, all_probabilities, doubts)
     saved = saved_blocks.SavedBlocks(Path(work_folder), saved_blocks.key_of(work), layout)
     todo = [index for index, block in enumerate(blocks) if not saved.is_done(index, block)]
+    if saved.goes_on and len(todo) < len(blocks):
+        print(
+            f"going on: {len(blocks) - len(todo)} of {len(blocks)} blocks were done by an earlier "
+            f"run, {len(todo)} are left (the estimated time is for all)",
+            flush=True,
+        )
 
     def read_numbered(index: int) -> tuple[int, map_blocks.BlockData]:
         if method == "pixels":

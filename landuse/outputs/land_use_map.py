@@ -63,6 +63,8 @@ class LandUseMap:
     trust : Trust, optional
         How right its model is, and what speaks against the map. Areas are then told with as many
         digits as that allows.
+    chosen_colours : mapping of str to colour
+        Of classes for which somebody chose one; the others get what their names suggest.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class LandUseMap:
     facts: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
     trust: trust.Trust | None = None
+    chosen_colours: Mapping[str, class_colours.Colour] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         map_values.check_labels(self.labels, self.class_names)
@@ -119,7 +122,7 @@ class LandUseMap:
     @functools.cached_property
     def colours(self) -> list[class_colours.Colour]:
         """A colour for each class."""
-        return class_colours.colours_of(self.class_names)
+        return class_colours.colours_of(self.class_names, self.chosen_colours)
 
     @functools.cached_property
     def areas(self) -> list[Area]:

@@ -74,7 +74,8 @@ def band_positions(
     if is_photo and not set(wanted) <= set(colours):
         raise ValueError(
             f"{path}: is an 8-bit image of red, green and blue, expected {', '.join(wanted)}: "
-            "give multispectral images"
+            "give multispectral images, or train on these with script 02 or 03, which take true "
+            "colours"
         )
     order = patch.names or sensors.band_names_of(count)
     if not patch.names and count == len(wanted) and set(wanted) != set(order):

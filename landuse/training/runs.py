@@ -316,6 +316,7 @@ class Run:
         print(self._how_right())
         if data is not None and write_report is not None:
             print(f"report: {self.folder / 'report.md'}")
+        print(f"map a scene: python 06_classify_image.py --path-to-model {self.model_path}")
         print(f"model: {self.model_path}")
 
 
@@ -324,6 +325,21 @@ def _images_digest(data: training_data.Data) -> str:
     for part in (data.train, data.validation):
         digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
     return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _without_empty_folders(folder: Path, made: Sequence[Path]) -> Iterator[None]:
+    """Remove a run folder, and those that were made for it, when it could not even be started."""
+    try:
+        yield
+    except (ValueError, OSError):
+        inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        if made and inside <= {run_folders.SETTINGS_FILE}:
+            (folder / run_folders.SETTINGS_FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for place in made:
+                    place.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -346,8 +362,9 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with files.lock(folder, "training in"):
+    with _without_empty_folders(folder, made), files.lock(folder, "training in"):
         run_folders.compare_settings(folder, settings)
         yield Run(folder, settings)
 
