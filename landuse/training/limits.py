@@ -51,7 +51,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, least in _LEAST.items():
         if given.get(name, least) < least:
             raise ValueError(f"{name} must be {least} or more, not {given[name]}")
-    epochs = {name: given[name] for name in ("EPOCHS_TOP", "EPOCHS") if name in given}
+    names = [name for name in ("EPOCHS_TOP", "EPOCHS") if name in settings]
+    epochs = {name: given.get(name, 1) for name in names}  # None stands for some
     if epochs and not any([*epochs.values(), given.get("MOSAIC_EPOCHS")]):
         raise ValueError(f"nothing would be trained: {' and '.join(epochs)} must not be 0")
     for name, below in _BELOW.items():

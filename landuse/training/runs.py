@@ -130,7 +130,7 @@ class Run:
         model: keras.Model,
         train: Any,
         validation: Any,
-        epochs: int,
+        epochs: int | None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         keep: keras.Model | None = None,
         sizes: Sequence[int] = (sensors.PATCH_SIZE,),
@@ -146,8 +146,8 @@ class Run:
         model : keras.Model
             Compiled. Its weights are replaced by those of the state, if there is one.
         train, validation : keras.utils.PyDataset
-        epochs : int
-            Epochs of this phase.
+        epochs : int or None
+            Epochs of this phase; None: what fits a new top (`optimizers.fitting_epochs`).
         callbacks : sequence of keras.callbacks.Callback
             `keep_best` and `stop_early` share what is remembered in the state.
         keep : keras.Model, optional
@@ -155,6 +155,7 @@ class Run:
         sizes : sequence of int
             Pictures to train with grow through these, pixels along a side (`growing`).
         """
+        epochs = optimizers.fitting_epochs(epochs, len(train))
         if phase in self.state.phases_done:
             self._restore(model, with_optimizer=False)
             return
