@@ -26,8 +26,8 @@ SAMPLE_PATCHES_PER_CLASS = 200  # patches of each of the ten classes
 SEED = 42  # of the sample, the split and the training
 
 # Training (script 05)
-NETWORK = "DenseNet201"  # or VGG16
-EPOCHS = 10  # passes over the training patches
+NETWORK = "ResNet9"  # or DenseNet201, VGG16: slower
+EPOCHS = 12  # passes over the training patches
 TRAINING_FLAGS = ""  # further flags of script 05, as in "--batch-size 32 --symmetries"
 
 # Map (script 06)

@@ -290,7 +290,9 @@ def write_squares(path, crs, place, size):
     driver = ogr.GetDriverByName("GPKG" if path.suffix == ".gpkg" else "ESRI Shapefile")
     source = driver.CreateDataSource(str(path))
     reference = reference_systems.spatial_reference(crs) if crs else None
-    layer = source.CreateLayer(path.stem, reference, ogr.wkbPolygon)
+    plain = path.suffix != ".gpkg" or vectors.sqlite_has_trees()
+    options = [] if plain else ["SPATIAL_INDEX=NO"]
+    layer = source.CreateLayer(path.stem, reference, ogr.wkbPolygon, options)
     layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
     x, y = place
     corners = np.array([(x, y), (x + size, y), (x + size, y + size), (x, y + size)])
