@@ -16,7 +16,7 @@ from osgeo import gdal, osr
 from PIL import Image
 
 from landuse.exporting import browser_pages, exports, facts, file_formats, web_runtime
-from landuse.networks import model_files
+from landuse.networks import model_files, shipped
 from landuse.scenes import opening
 
 gdal.UseExceptions()
@@ -223,6 +223,18 @@ def test_patch_gets_its_probabilities(page, place):
     assert "%" in rows
     best = "Dark" if found[0] > found[1] else "Light"
     assert opened.text("status").startswith(f"patch.png: {best}, ")
+
+
+def test_the_model_that_comes_along_works_in_its_page(browser, place, runtime, monkeypatch):
+    model = shipped.find_model("eurosat_rgb")
+    make_page(place / "shipped", model, runtime)
+    opened = Page(browser, (place / "shipped" / "index.html").as_uri())
+    labels, probability = opened.map(place / "picture.tif", 64)
+    monkeypatch.setitem(globals(), "STRIDE", 64)
+    expected = map_of_step_6(place, place / "picture.tif", model, monkeypatch)
+    np.testing.assert_array_equal(labels, expected[0])
+    np.testing.assert_allclose(probability, expected[1], atol=1e-3)
+    assert opened.text("legend").startswith("AnnualCrop")
 
 
 @pytest.mark.parametrize(("name", "scene"), [("rgb", "picture"), ("dn", "hole")])
