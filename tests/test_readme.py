@@ -176,3 +176,13 @@ def test_flags_of_the_table_exist(monkeypatch):
 
 def test_no_number_is_missing():
     assert "TODO" not in README
+
+
+def test_the_table_of_the_house_is_true():
+    page = (REPOSITORY / "docs" / "house.md").read_text(encoding="utf-8")
+    folders = {path.parent.name for path in (REPOSITORY / "landuse").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/`", page, re.M)) == folders
+    files = re.findall(r"`((?:\w+/)*\w+\.py)`", page)
+    assert len(files) > 6
+    for file in files:
+        assert (REPOSITORY / file).is_file() or (REPOSITORY / "landuse" / file).is_file(), file
