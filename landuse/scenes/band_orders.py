@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from landuse import sensors
+
 CLEARLY_BETTER = 0.5  # by so much must another order of bands fit better (sum of log ratios)
+CLEARLY_BETTER_COLOURS = 0.25  # the same for red, green and blue, surely: of 132 real places none
 CLEARLY_BETTER_PAIR = 1.5  # the same for two bands exchanged, of which there are many
 VEGETATION = 1.5  # there, near infrared is so many times brighter than B04 and B12 at least
 ENOUGH_VEGETATION = 0.2  # share of the pixels that it takes to tell B04 from B12
@@ -76,9 +79,9 @@ def find_band_order(
         The order the bands seem to be in, and by name the band that it holds.
     """
     held = _known_orders(band_names)
-    found = {
-        cause: _misfit(levels, trained, band_names, held[cause]) + CLEARLY_BETTER for cause in held
-    }
+    in_colours = set(band_names) <= set(sensors.sensor_of(band_names).visible)
+    margin = CLEARLY_BETTER_COLOURS if surely and in_colours else CLEARLY_BETTER
+    found = {cause: _misfit(levels, trained, band_names, held[cause]) + margin for cause in held}
     ground = [band for band in band_names if not surely or band not in OF_THE_AIR]
     for pair in itertools.combinations(ground, 2):
         cause = _exchanged(*pair)

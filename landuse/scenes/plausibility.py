@@ -177,9 +177,12 @@ def check_sample(
         shift = sensors.sensor_of(band_names).offset
     else:
         return [scale]
-    order = band_orders.find_band_order(
-        levels - shift, trained, band_names
-    ) or band_orders.find_exchanged_infrared(dn - shift, trained, band_names)
+    surely = band_orders.find_band_order(levels - shift, trained, band_names, surely=True)
+    order = (
+        band_orders.find_band_order(levels - shift, trained, band_names)
+        or surely
+        or band_orders.find_exchanged_infrared(dn - shift, trained, band_names)
+    )
     warnings = [scale] if scale else []
     if order and assumed_order:
         right = (order[1].get(band, band) for band in assumed_order)
@@ -187,8 +190,7 @@ def check_sample(
             f"the bands have no names, were taken as {' '.join(assumed_order)}, and seem to lie "
             f"{order[0]}: set BAND_NAMES to their order, perhaps {' '.join(right)}"
         )
-    surely = band_orders.find_band_order(levels - shift, trained, band_names, surely=True)
-    if surely and named_by_file:
+    if surely and named_by_file and level != "L2A":
         held = (f"{name} holds {band}" for name, band in surely[1].items() if name != band)
         raise ValueError(
             f"the file names its bands, but they seem to lie {surely[0]} ({', '.join(held)}): name "
