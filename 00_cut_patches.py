@@ -70,7 +70,7 @@ def main() -> None:
     images = checks.check_images(PATH_TO_IMAGE)
     folder = Path(PATH_TO_PATCHES)
     with contextlib.ExitStack() as stack:
-        # Step 1: the scenes, in the bands of the patches
+        # The scenes, in the bands of the patches
         scenes: list[scene_patches.OpenScene] = []
         for image in images:
             print(f"scene: {image}")
@@ -78,7 +78,7 @@ def main() -> None:
             stack.enter_context(opened.scene)
             scenes.append(opened)
 
-        # Step 2: the labels, and the windows that show one class
+        # The labels, and the windows that show one class
         labels = read_labels(scenes)
         found = [find_windows(opened, own) for opened, own in zip(scenes, labels, strict=True)]
         scene_patches.check_any_inside(found, scenes, labels[0])
@@ -88,7 +88,7 @@ def main() -> None:
             print(f"patches, unchanged since they were cut: {folder}")
             return
 
-        # Step 3: the patches, and the table of where they come from
+        # The patches, and the table of where they come from
         with cut_folders.new_folder(folder) as made:
             rows, chosen = [], []
             for opened, own, windows in zip(scenes, labels, found, strict=True):

@@ -12,7 +12,7 @@ patches of EuroSAT from Zenodo into data/EuroSAT_RGB or data/EuroSAT_MS. A broke
 on where it stopped, and what is there already is not fetched again. Where there is no network,
 put the zip file into the data folder by hand and run this step.
 
-DATASET = "web_runtime" (42 MB) gets what the page of step 12 runs on into data/web_runtime.
+DATASET = "web_runtime" (42 MB) gets what the page of script 12 runs on into data/web_runtime.
 
 Run:
     python 00_get_data.py
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def get_web_runtime(folder: Path) -> None:
-    """Fetch the files that a page of step 12 runs on, and check them.
+    """Fetch the files that a page of script 12 runs on, and check them.
 
     Parameters
     ----------

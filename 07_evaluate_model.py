@@ -120,7 +120,7 @@ def main() -> None:
             conformal=conformal,
         )
         if CALIBRATE:
-            # so that maps can have prediction sets, and step 6 their size as a band
+            # so that maps can have prediction sets, and script 06 their size as a band
             model_files.save(model, {**record, "conformal": conformal}, path_to_model)
         if MODEL_PAGE:
             where = "/".join(measured.folder.parts[-2:])  # not where it lies on this machine

@@ -1,4 +1,4 @@
-"""Step 8: measure how right a map is, and how much land each class truly covers.
+"""Script 08: measure how right a map is, and how much land each class truly covers.
 
 Without a REFERENCE, cells of the map are drawn at random, and a page is made on which their windows
 are labelled by keys, without seeing what the map says. The file that this page saves is the
@@ -6,7 +6,7 @@ REFERENCE of the next call. Labelled points or polygons of one's own, another ra
 of OpenStreetMap will do as well; what follows from each for the map as a whole differs, and the
 report says it.
 
-Reads    PATH_TO_MAP: a label map of step 6; PATH_TO_IMAGE: the scene, for the page
+Reads    PATH_TO_MAP: a label map of script 06; PATH_TO_IMAGE: the scene, for the page
          REFERENCE: labels saved by the page, points.gpkg or points.csv of the first call with its
          column "class" filled in, points or polygons of one's own (GeoPackage, GeoJSON, shapefile,
          CSV), a raster of classes (GeoTIFF), or OpenStreetMap (.osm.pbf, .osm, GeoJSON)
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from landuse.scenes.scene_reader import Scene
 
 # Paths
-PATH_TO_MAP = "maps/scene_label.tif"  # label map, made by step 6
+PATH_TO_MAP = "maps/scene_label.tif"  # label map, made by script 06
 PATH_TO_IMAGE: str | None = "data/sample/scene.tif"  # the scene of the map; None: no page
 REFERENCE: str | None = None  # what is true; None: draw a sample to label
 PATH_TO_CHECK: str | None = None  # folder of what is written; None: <map>_check beside the map
@@ -61,7 +61,7 @@ def main() -> None:
     from landuse.evaluation import reports
     from landuse.rasters import label_maps
 
-    # Step 1: the map
+    # The map
     label_map = label_maps.read_label_map(PATH_TO_MAP)
     beside = Path(PATH_TO_MAP).with_name(f"{name_of_map()}_check")
     folder = Path(PATH_TO_CHECK or beside)
@@ -70,10 +70,10 @@ def main() -> None:
         draw(label_map, folder)
         return
 
-    # Step 2: the map against the reference
+    # The map against the reference
     check = compare(label_map, REFERENCE)
 
-    # Step 3: the report
+    # The report
     reports.make_folder(folder)
     report_folder = reports.make_folder(folder / Path(REFERENCE).name.split(".")[0])
     with files.lock(report_folder, "writing the report"):

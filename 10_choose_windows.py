@@ -47,13 +47,13 @@ def main() -> None:
     from landuse.rasters import label_maps
     from landuse.scenes import scene_windows
 
-    # Step 1: the map, and where it is in doubt
+    # The map, and where it is in doubt
     label_map = label_maps.read_label_map(PATH_TO_MAP)
     doubt = read_doubt(label_map)
     known = window_files.read_known(known_paths(), label_map.crs)
     print(f"map: {PATH_TO_MAP}; {len(known.names):,} windows have a label")
 
-    # Step 2: the windows
+    # The windows
     places, mapped, doubts = choose(label_map, doubt, known)
     about = window_files.about_windows(label_map, places)
     for name in sorted(set(mapped)):

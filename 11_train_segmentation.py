@@ -4,11 +4,11 @@ The scripts 02 to 05 learn what fills a window of 64x64 px; here labels are need
 and a road becomes a line. An encoder, one of the networks of those scripts, is followed by a
 decoder (DeepLab v3+): a pyramid sees what lies around, and finer features sharpen the borders.
 
-Reads    PATH_TO_SCENES: scenes of any kind that step 6 reads
+Reads    PATH_TO_SCENES: scenes of any kind that script 06 reads
          PATH_TO_LABELS: for each a raster of classes, or polygons with a class (GeoPackage,
          GeoJSON, shapefile; Urban Atlas with --class-table urban_atlas)
          PATH_TO_TEST_SCENES and _LABELS: other places to measure with, if there are any
-Writes   a run folder with model.keras (the best model; step 6 maps with it), history.csv,
+Writes   a run folder with model.keras (the best model; script 06 maps with it), history.csv,
          settings.json, logs/, and report.md, report.json and pictures: intersection over union,
          boundaries, maps beside their labels
 Run      python 11_train_segmentation.py

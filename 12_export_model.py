@@ -38,7 +38,7 @@ BATCH: int | None = None  # patches of each call; None: as many as one likes
 DENSE_STRIDE: int | None = None  # 8, 16, 32: of whole images, the class each so many px
 IMAGE_SIZE: int | None = None  # px, rows and columns of these; None: as large as one likes
 LICENCE: str | None = None  # of the model, "MIT" say; it is written into the file
-PATH_TO_WEB_RUNTIME = "data/web_runtime"  # what the page runs on; step 00 fetches it
+PATH_TO_WEB_RUNTIME = "data/web_runtime"  # what the page runs on; script 00 fetches it
 
 # When it fails
 PATCHES = 256  # to calibrate and compare on
@@ -55,7 +55,7 @@ def main() -> None:
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)
     model_files.check_is_of_patches(
-        record, path_to_model, "step 6 maps with it, also with ENGINE = 'openvino' or 'onnx'"
+        record, path_to_model, "script 06 maps with it, also with ENGINE = 'openvino' or 'onnx'"
     )
     dense_stride = exports.dense_stride_for(file_format, record, DENSE_STRIDE)
     bands = len(record["band_names"])

@@ -245,7 +245,7 @@ def test_models_of_another_kind(tmp_path, name, content, text):
     with pytest.raises(ValueError, match=text) as caught:
         model_files.read_record(tmp_path / name)
     assert "\n" not in str(caught.value)
-    assert "train one with the steps 02 to 05" in str(caught.value)
+    assert "train one with one of the scripts 02 to 05" in str(caught.value)
 
 
 def test_folders_that_are_models(tmp_path):

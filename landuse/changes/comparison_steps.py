@@ -72,7 +72,9 @@ def label_maps(
     for path, name in zip(paths, names, strict=True):
         if not Path(path).exists():
             hint = (
-                " (step 00 makes the scenes of the sample)" if "sample" in Path(path).parts else ""
+                " (script 00 makes the scenes of the sample)"
+                if "sample" in Path(path).parts
+                else ""
             )
             raise FileNotFoundError(f"{name}: {path} does not exist{hint}")
     if len({Path(path).resolve() for path in paths}) < len(paths):

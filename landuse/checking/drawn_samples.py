@@ -124,7 +124,7 @@ class Sample:
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise ValueError(
                 f"{source}: does not say how its points were drawn ({error!r}); was it saved by "
-                "the page that step 08 made?"
+                "the page that script 08 made?"
             ) from error
         return sample
 

@@ -1,4 +1,4 @@
-"""A map against labelled points: a sample that step 8 drew, or points of one's own."""
+"""A map against labelled points: a sample that script 08 drew, or points of one's own."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from landuse.rasters import label_maps, labelled_features, reference_systems
 TRAINING = ("train", "training")
 
 
-# ---- samples that step 8 drew
+# ---- samples that script 08 drew
 
 
 def saved_sample(path: str | Path) -> tuple[drawn_samples.Sample, dict[str, str | None]]:

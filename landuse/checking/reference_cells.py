@@ -78,7 +78,7 @@ def units_of(label_map: label_maps.LabelMap, unit: str, pixel: float | None = No
     ----------
     label_map : LabelMap
     unit : {"window", "cell"}
-        "window" where step 6 made the map; on another, there is only the cell.
+        "window" where script 06 made the map; on another, there is only the cell.
     pixel : float, optional
         Of the reference in the map's units, for maps that do not tell their own.
     """

@@ -1,7 +1,7 @@
 """What the browser page runs on: onnxruntime-web and geotiff.js, of which each file is checked.
 
 They are packages of npm, and too large for this repository (the engine has 14 MB). Nobody needs npm
-for them: step 00 fetches the files from a public mirror of npm. Where there is no network,
+for them: script 00 fetches the files from a public mirror of npm. Where there is no network,
 `npm pack` elsewhere gives archives to bring along.
 """
 
@@ -43,7 +43,7 @@ class RuntimeFile:
 
     @property
     def url(self) -> str:
-        """Where step 00 fetches it."""
+        """Where script 00 fetches it."""
         return f"{MIRROR}/{self.package}@{self.version}/{self.path}"
 
     @property
@@ -102,7 +102,7 @@ def find(folder: str | Path) -> dict[str, bytes]:
     Parameters
     ----------
     folder : str or Path
-        With the files that step 00 fetches, or the archives that `npm pack` makes.
+        With the files that script 00 fetches, or the archives that `npm pack` makes.
 
     Returns
     -------

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-TRAIN = "train one with the steps 02 to 05"
+TRAIN = "train one with one of the scripts 02 to 05"
 # By the ending, of files that no step reads.
 _KINDS = {
     ".pb": "a TensorFlow graph (SavedModel)",

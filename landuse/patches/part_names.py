@@ -1,4 +1,4 @@
-"""What the parts of a split are called: by step 01, and by others that split for themselves."""
+"""What the parts of a split are called: by script 01, and by others that split for themselves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parts_in(folder: Path) -> dict[str, list[Path]]:
 
 
 def folder_of(split: Path, part: str) -> Path:
-    """Return the folder of a part, whatever it is called; as step 01 does where there is none.
+    """Return the folder of a part, whatever it is called; as script 01 does where there is none.
 
     Raises
     ------

@@ -191,7 +191,8 @@ def _fault(
         one, others = ("names its bands", "do not") if patch.names else ("names no bands", "do")
         return (
             f"{path}: {one} and others {others}, and the order that is named is not the one that "
-            "is assumed of files without names: name the bands of all, or set BAND_NAMES in step 01"
+            "is assumed of files without names: name the bands of all, or set BAND_NAMES in script "
+            "01"
         )
     ways.add(way)
     return None

@@ -27,7 +27,7 @@ class LabelMap:
     crs : str
         WKT.
     metadata : dict of str
-        Of the file: model, product, stride and more in maps of step 6.
+        Of the file: model, product, stride and more in maps of script 06.
     """
 
     path: str
@@ -84,7 +84,7 @@ class LabelMap:
 
 
 def read_label_map(path: str | Path) -> LabelMap:
-    """Read a label map of step 6, or another one that names its classes.
+    """Read a label map of script 06, or another one that names its classes.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     if not names:
         raise ValueError(
             f"{path}: names no classes (CLASS_0, CLASS_1, ... in its metadata, or category names);"
-            " is it the label image of step 06?"
+            " is it the label image of script 06?"
         )
     if info.geotransform is None or not info.crs:
         raise ValueError(f"{path}: has no georeference, so nothing else can be laid on it")

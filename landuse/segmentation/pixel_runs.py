@@ -77,7 +77,7 @@ def describe(
 
 
 def map_scene(model: "keras.Model", scene: labelled_scenes.LabelledScene) -> np.ndarray:
-    """Give the class of every pixel of a scene, as step 6 would: uint8, `NO_LABEL` for nodata."""
+    """Give the class of every pixel of a scene, as script 06 would; uint8, `NO_LABEL` is nodata."""
     shape = scene.labels.shape
     grid = grids.scene_grid(shape, 1)
     size = pixel_blocks.block_shape(grid, BLOCK_SIZE)
