@@ -166,6 +166,7 @@ def check_classes(folder: Path) -> None:
     if wrong:
         raise ValueError(
             f"{folder} is not the whole EuroSAT: images of {', '.join(wrong)}; "
+            f"as it is, it is good for script 01 (--path-to-all-images {folder}); for all images "
             "move it away and run this step again"
         )
 

@@ -35,6 +35,8 @@ from landuse.patches import class_folders, processing_levels, split_folders, spl
 PATH_TO_ALL_IMAGES = "data/sample/EuroSAT_MS"  # folder with a folder for each class
 PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # folder to make; it must not lie in the other
 
+FRACTION_IMAGES = 1.0  # share of each class to use; 0.05: for a first try
+
 # How to split
 FRACTION_VALIDATION = 0.3  # share of the images, above 0 and below 1
 FRACTION_TEST = 0.0  # share of the images; 0: no test part
@@ -57,7 +59,7 @@ def main() -> None:
     """Split the images and say how many came into each part."""
     check_settings()
     split_folders.check_paths_are_apart(Path(PATH_TO_ALL_IMAGES), Path(PATH_TO_SPLIT_DATASETS))
-    images = class_folders.find_images(PATH_TO_ALL_IMAGES)
+    images = splits.some_of(class_folders.find_images(PATH_TO_ALL_IMAGES), FRACTION_IMAGES, SEED)
     split = split_images(images)
     made = split_folders.make_split_folder(
         PATH_TO_SPLIT_DATASETS, split, settings(), DELETE_OLD_PATH_TO_SPLIT_DATASETS
@@ -73,6 +75,8 @@ def check_settings() -> None:
     choices.check_choice("SPLIT", SPLIT, ("random", "geographic", "places"))
     if not BLOCK_SIZE > 0:
         raise ValueError(f"BLOCK_SIZE must be above 0, not {BLOCK_SIZE}")
+    if not 0 < FRACTION_IMAGES <= 1:
+        raise ValueError(f"FRACTION_IMAGES must be above 0 and at most 1, not {FRACTION_IMAGES}")
     if PATH_TO_SPLIT_LISTS is None:
         splits.check_fractions(FRACTION_VALIDATION, FRACTION_TEST)
     if BAND_NAMES is not None:
@@ -88,6 +92,8 @@ def settings() -> dict[str, Any]:
         return Path(os.path.relpath(path, Path(PATH_TO_SPLIT_DATASETS).parent)).as_posix()
 
     chosen: dict[str, Any] = {"PATH_TO_ALL_IMAGES": relative(PATH_TO_ALL_IMAGES), "SPLIT": SPLIT}
+    if FRACTION_IMAGES < 1:
+        chosen |= {"FRACTION_IMAGES": FRACTION_IMAGES, "SEED": SEED}
     if BAND_NAMES is not None:
         chosen["BAND_NAMES"] = BAND_NAMES
     if PROCESSING_LEVEL is not None:

@@ -230,13 +230,13 @@ def write(folder: Path, label_map: "LabelMap", check: "MapCheck") -> dict[str, A
     """Write report and picture, and the points on the map."""
     from landuse.checking import check_figures, check_pages, check_reports
 
+    figures = check_reports.figures_of(check)
     if check.points is not None:
         check_pages.write_points(folder / "checked_points.gpkg", check, label_map.crs)
         scene = open_scene() if PATH_TO_IMAGE and Path(PATH_TO_IMAGE).exists() else None
-        check_pages.write_map_page(folder / "map.html", label_map, check, scene)
+        check_pages.write_map_page(folder / "map.html", label_map, check, scene, figures)
         if scene is not None:
             scene.close()
-    figures = check_reports.figures_of(check)
     check_figures.write_picture(folder / "report.png", figures)
     check_reports.write_report(folder, figures)
     return figures

@@ -46,7 +46,8 @@ def check_archive(archive: Path, url: str, size: int, md5: str) -> None:
     if found != expected:
         raise ValueError(
             f"{archive} is broken or another file: it has {found}, expected {expected}; "
-            f"delete it and run this step again, or replace it by {url}"
+            f"move it away and run this step again, or replace it by {url}. If it holds patches in "
+            "a folder for each class all the same, unpack it and give that folder to script 01"
         )
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -308,3 +309,18 @@ def test_a_class_of_one_place_is_trained_on_and_others_meet_their_shares(tmp_pat
     assert [len(split[part]["Common"]) for part in split] == [10, 6, 4]
     assert len(split["train"]["Rare"]) == 4
     assert split == splits.split_by_places(images, dict(reversed(place_of.items())), 0.3, 0.2)
+
+
+def test_a_share_of_the_images_is_spread_over_the_parts():
+    images = {
+        "A": [Path(f"A/{n}.tif") for n in range(100)],
+        "B": [Path(f"B/{n}.tif") for n in (1, 2, 3)],
+    }
+    some = splits.some_of(images, 0.2, 42)
+    assert {name: len(members) for name, members in some.items()} == {"A": 20, "B": 2}
+    assert some["A"] == sorted(some["A"], key=images["A"].index)
+    assert splits.some_of(images, 1.0, 42) == images
+    assert splits.some_of(images, 0.2, 42) == some != splits.some_of(images, 0.2, 7)
+    split = splits.split_random(images, 0.3, 0.2, 42)
+    in_parts = [sum(image in set(part["A"]) for image in some["A"]) for part in split.values()]
+    assert all(count >= 1 for count in in_parts)

@@ -9,7 +9,7 @@ from skimage import io
 
 from landuse.evaluation import measured_images, measures, trust, verdicts
 from landuse.networks import shipped
-from landuse.outputs import area_tables, land_use_map, pages
+from landuse.outputs import area_tables, geotiffs, land_use_map, pages
 from landuse.patches import split_identity
 
 CLASSES = ["Forest", "River", "Town"]
@@ -289,3 +289,33 @@ def test_images_of_another_data_set_are_said(splits):
     (again / "Forest_9.jpg").write_bytes(b"")
     found = measured_images.find(model_record(), "a.keras", "split_c/test", None)
     assert found.note.endswith("; 1 of its images have the names of training images of the model")
+
+
+def test_a_map_tells_in_its_tags_what_it_was_told():
+    told = trust.of_model(record_of(POOR), "a.keras").warned(["another sensor"])
+    tags = geotiffs.metadata_tags(told.as_facts())
+    again = trust.of_tags(tags)
+    assert again.lines() == told.lines()
+    assert list(again.warnings) == list(told.warnings)
+    assert (again.model, again.precision) == (told.model, told.precision)
+    assert trust.of_tags({"MODEL": "model.keras"}) is None
+
+
+def test_a_check_stands_in_place_of_the_model():
+    figures = {
+        "points": 200,
+        "overall_accuracy": {"value": 0.81, "low": 0.75, "high": 0.87},
+        "users_accuracy": {
+            "Forest": {"value": 0.95},
+            "River": {"value": 0.5},
+            "Town": {"value": None},
+        },
+        "warnings": [],
+    }
+    told = trust.of_check(figures, "small_run")
+    assert told.measured == (
+        "This map is right in 81.0 % (95 % interval 75.0 to 87.0), by 200 points of a random "
+        "sample that were labelled."
+    )
+    assert (told.weak, told.digits()) == (["River"], 1)
+    assert told.precision == {"Forest": 0.95, "River": 0.5}

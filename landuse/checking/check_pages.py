@@ -1,5 +1,6 @@
 """The map page with the points that were checked, and the same points for GIS."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from landuse import map_values
 from landuse.checking import map_checks
+from landuse.evaluation import trust
 from landuse.outputs import land_use_map, map_layers, pages
 from landuse.rasters import geotransforms, label_maps, point_files
 from landuse.scenes import colour_scenes, scene_reader, thinning
@@ -42,13 +44,24 @@ def page_points(check: map_checks.MapCheck) -> list[pages.PagePoint]:
     ]
 
 
+def trust_of(label_map: label_maps.LabelMap, figures: Mapping[str, Any]) -> trust.Trust | None:
+    """Tell how far a map can be trusted: by a random sample, else by what the map itself says."""
+    told = trust.of_tags(label_map.metadata)
+    if "area_shares" not in figures:
+        return told
+    return trust.of_check(figures, told.model if told is not None else "not named")
+
+
 def write_map_page(
     path: Path,
     label_map: label_maps.LabelMap,
     check: map_checks.MapCheck,
     scene: scene_reader.Scene | None,
+    figures: Mapping[str, Any],
 ) -> None:
     """Write the page of the map with its points.
+
+    Of a random sample, it says how right the map is in place of how right its model was.
 
     Parameters
     ----------
@@ -58,6 +71,8 @@ def write_map_page(
     check : MapCheck
     scene : scenes.Scene or None
         As `scene_windows.open_for_pictures` gives it; without one the ground stays grey.
+    figures : mapping
+        Of the check, as `check_reports.figures_of` gives them.
     """
     bounds = None
     if scene is None:
@@ -75,6 +90,7 @@ def write_map_page(
         bounds=bounds,
         unit=label_map.ground.unit if label_map.ground is not None else None,
         caption=f"Checked against {Path(check.reference).name}",
+        trust=trust_of(label_map, figures),
     )
     picture = map_layers.Picture(rgb, place)
     pages.write_html(path, land_use, picture, points=page_points(check))

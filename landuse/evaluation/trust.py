@@ -1,5 +1,6 @@
 """How far a map can be trusted: which model made it, how right that is, and what speaks against."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -286,4 +287,38 @@ def of_check(figures: Mapping[str, Any], model: str) -> Trust:
             key=lambda name: (precision[name], name),
         ),
         warnings=list(figures["warnings"]),
+    )
+
+
+def of_tags(tags: Mapping[str, str]) -> Trust | None:
+    """Read what a map tells of itself in the tags of its GeoTIFF (`Trust.as_facts`).
+
+    Parameters
+    ----------
+    tags : mapping of str
+        Names in upper case; lists and mappings are JSON.
+
+    Returns
+    -------
+    Trust or None
+        None for a map that tells nothing, as older ones.
+    """
+    if "TRAINED" not in tags:
+        return None
+
+    def read(name: str, kind: type) -> Any:
+        try:
+            value = json.loads(tags.get(name, ""))
+        except ValueError:
+            return kind()
+        return value if isinstance(value, kind) else kind()
+
+    return Trust(
+        model=tags["TRAINED"],
+        measured=tags.get("MEASURED", ""),
+        accuracy=read("ACCURACY", dict),
+        precision=read("CLASS_PRECISION", dict),
+        weak=read("WEAK_CLASSES", list),
+        warnings=read("WARNINGS", list),
+        cautions=read("CAUTIONS", list),
     )

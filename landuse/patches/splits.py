@@ -56,6 +56,27 @@ def _digest(name: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
 
 
+def some_of(
+    images: Mapping[str, Sequence[Path]], fraction: float, seed: int
+) -> dict[str, list[Path]]:
+    """Take a share of the images of each class at random, at least two, in their order.
+
+    Parameters
+    ----------
+    images : class name -> images
+    fraction : share of each class, above 0; 1: all
+    seed : any whole number; the same images are taken on every machine
+    """
+    taken = {}
+    for name, members in images.items():
+        count = min(len(members), max(2, math.ceil(fraction * len(members))))
+        # Another order than the one that decides the part, or one part would take them all.
+        ranked = sorted(members, key=lambda image: _digest(image.stem, seed)[::-1])
+        chosen = set(ranked[:count])
+        taken[name] = [image for image in members if image in chosen]
+    return taken
+
+
 def split_random(
     images: Mapping[str, Sequence[Path]],
     fraction_validation: float,
