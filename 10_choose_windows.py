@@ -1,8 +1,8 @@
 r"""Script 10: choose the windows whose labels help most, and make the page to label them on.
 
-Takes the windows that the map is most in doubt of, in turn from each class (the one with the fewest
-labels first), apart from each other and from those that are labelled. A map that was made with
-DOUBT or ALL_PROBABILITIES tells doubt best.
+Takes the windows that the map is most in doubt of, from each class in turn, apart from each other
+and from those that are labelled. A map that was made with DOUBT or ALL_PROBABILITIES tells doubt
+best.
 
 Reads    PATH_TO_MAP: a label map of script 06, and its probability image; PATH_TO_IMAGE: the scene
          PATH_TO_KNOWN: folders that 00_cut_patches.py made, labels that a page saved

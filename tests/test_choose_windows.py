@@ -42,9 +42,10 @@ def test_the_cell_of_most_doubt_comes_first_in_each_class(made):
     assert set(choose(labels, doubt, 2)) == {(20, 10), (30, 50)}
 
 
-def test_the_class_with_the_fewest_labels_is_next(made):
+def test_classes_take_turns_and_the_one_with_the_fewest_labels_is_first(made):
     labels, doubt = made
-    assert all(labels[place] == 1 for place in choose(labels, doubt, 3, counts=(9, 1)))
+    turns = [int(labels[place]) for place in choose(labels, doubt, 3, counts=(9, 1))]
+    assert turns == [1, 0, 1]
     mixed = [labels[place] for place in choose(labels, doubt, 6)]
     assert sorted(mixed) == [0, 0, 0, 1, 1, 1]
 

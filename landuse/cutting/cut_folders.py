@@ -129,7 +129,7 @@ def write_patch(
 
 
 def bands_to_cut(found: Sequence[str], wanted: str | Sequence[str] | None, path: str) -> list[str]:
-    """Return the bands of the patches, in the order of EuroSAT unless they are named.
+    """Return the bands of the patches, in the order of the sensor unless they are named.
 
     Parameters
     ----------
@@ -144,17 +144,17 @@ def bands_to_cut(found: Sequence[str], wanted: str | Sequence[str] | None, path:
     ValueError
         If the scene lacks one.
     """
+    sensor = sensors.sensor_of(found)
+    known = [band for band in sensor.band_names if band in found]
+    if not known:
+        raise ValueError(f"{path}: has no band that is known by its name; BAND_NAMES can name them")
     if wanted is None:
-        bands = [band for band in sensors.BANDS_MS if band in found]
-        if not bands:
-            raise ValueError(f"{path}: has no band of Sentinel-2 that is known by its name")
-        return bands
-    bands = sensors.chosen_bands(wanted)
+        return known
+    bands = sensors.chosen_bands(wanted, sensor)
     missing = [band for band in bands if band not in found]
     if missing:
         raise ValueError(
-            f"{path}: has no band {', '.join(missing)}; it has "
-            f"{', '.join(band for band in sensors.BANDS_MS if band in found)}: set BANDS to what "
-            "all scenes have"
+            f"{path}: has no band {', '.join(missing)}; it has {', '.join(known)}: set BANDS to "
+            "what all scenes have"
         )
     return bands

@@ -50,7 +50,7 @@ def choose_cells(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose cells whose windows to label.
 
-    One after the other: of the class (as the map has it) that has the fewest labels so far, the
+    From each class (as the map has it) in turn, the one with the fewest labels first, comes the
     cell of most doubt that is far enough from what is chosen. How far that is comes from the size
     of the map and the number of windows, and shrinks to a window's side where no cell is left. Of
     windows with a label, it is half a side.
@@ -84,7 +84,8 @@ def choose_cells(
     free &= (rows <= labels.shape[0] - 1 - margin) & (columns <= labels.shape[1] - 1 - margin)
     free &= ~_near(known, side / 2, labels.shape)
     spacing = max(math.sqrt(free.sum() / max(count, 1)) / 2, side)
-    counts = np.asarray(known_counts).copy()
+    rarity = np.argsort(np.argsort(known_counts, kind="stable"))
+    turns = np.zeros(len(known_counts), np.int64)
     chosen: list[tuple[int, int]] = []
     near = np.zeros(labels.shape, bool)
     while len(chosen) < count:
@@ -96,12 +97,12 @@ def choose_cells(
             spacing = max(spacing / 2, side)
             near = _near(chosen, spacing, labels.shape)
             continue
-        own = present[np.argmin(counts[present])]
+        own = present[np.lexsort((rarity[present], turns[present]))[0]]
         among = np.flatnonzero((open_cells & (labels == own)).ravel())
         best = int(among[np.argmax(doubt.ravel()[among])])
         place = best // labels.shape[1], best % labels.shape[1]
         chosen.append(place)
-        counts[own] += 1
+        turns[own] += 1
         near |= _near([place], spacing, labels.shape)
     places = np.array(chosen, np.int64).reshape(-1, 2)
     return places[:, 0], places[:, 1]

@@ -74,9 +74,10 @@ def open_to_cut(
     ValueError, OSError
         If it cannot be opened, has no georeference, or has other bands than the others.
     """
-    found = finding.find_product(path, sensors.BANDS_MS, granule, order)
+    found = finding.find_product(path, granule=granule, order=order)
     if ending == "jpg":
-        names, units = list(sensors.BANDS_RGB), "rgb8"
+        sensor = sensors.sensor_of([*found.bands, *found.expected])
+        names, units = list(sensor.true_colour), "rgb8"
     else:
         if found.picture:
             raise ValueError(
