@@ -33,6 +33,7 @@ NOTEBOOKS: list[str] = [
     "Transfer_learning",
     "Classify_a_scene",
     "Check_and_compare",
+    "Your_own_classes",
 ]
 EXECUTE = True  # False: only cells, without results
 TIMEOUT = 7200  # s that a cell may take

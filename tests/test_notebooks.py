@@ -15,6 +15,7 @@ NAMES = (
     "Transfer_learning",
     "Classify_a_scene",
     "Check_and_compare",
+    "Your_own_classes",
 )
 
 # Few patches, one epoch, and a network that TensorFlow traces quickly.
@@ -48,6 +49,14 @@ TINY = {
         "EPOCHS": 1,
         "BATCH_SIZE": 32,
         "STRIDE": 32,
+    },
+    "Your_own_classes": {
+        "SAMPLE_PATCHES_PER_CLASS": 10,
+        "EPOCHS_TOP": 1,
+        "EPOCHS": 1,
+        "BATCH_SIZE": 16,
+        "STRIDE": 64,
+        "POINTS": 40,
     },
 }
 

@@ -287,9 +287,10 @@ def _contradicted(places: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def in_order_of_choice(candidates: Candidates, least_distance: int, seed: int) -> np.ndarray:
-    """Order candidates: rare classes first, each feature in turn, those that fit together first.
+    """Order candidates: one of each feature, then rare classes first, each feature in turn.
 
-    Of each feature, windows on that lattice come first on which polygons cover most.
+    Of each feature, windows on that lattice come first on which polygons cover most, so that they
+    lie side by side. Features with few windows have no others to give, so they are first.
 
     Parameters
     ----------
@@ -313,7 +314,9 @@ def in_order_of_choice(candidates: Candidates, least_distance: int, seed: int) -
     lattice = lattice.reshape(-1)
     covered = -np.bincount(lattice, candidates.covers, minlength=1)[lattice]
     turns = _turns(candidates.features, np.lexsort((chance, lattice, covered)))
-    return np.lexsort((chance, turns, candidates.classes, counts))
+    windows = np.bincount(candidates.features, minlength=1)[candidates.features]
+    first = np.where(turns == 0, windows, len(candidates) + 1)
+    return np.lexsort((chance, turns, candidates.classes, counts, first))
 
 
 def _turns(groups: np.ndarray, order: np.ndarray) -> np.ndarray:
