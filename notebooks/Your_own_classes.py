@@ -48,7 +48,7 @@ from landuse.patches import class_folders
 from landuse.rasters import point_files, reading
 
 # %% tags=["parameters"]
-EPOCHS_TOP = 8  # passes in which only the new top of the network learns
+EPOCHS_TOP = 10  # passes in which only the new top of the network learns
 EPOCHS = 8  # passes in which most of it does
 BATCH_SIZE = 8  # patches per step; there are few
 STRIDE = 16  # px from one cell of the map to the next
@@ -184,7 +184,6 @@ split.main()
 tune = importlib.import_module("02_train_rgb_finetuning")
 tune.PATH_TO_SPLIT_DATASETS = split.PATH_TO_SPLIT_DATASETS
 tune.PATH_TO_RUN = f"{PATH_TO_RUNS}/notebook_own_finetuned"
-tune.NETWORK = "ResNet9"
 tune.WEIGHTS = "models/eurosat_rgb.keras"
 tune.EPOCHS_TOP = EPOCHS_TOP
 tune.EPOCHS = EPOCHS

@@ -335,6 +335,19 @@ def test_a_window_that_turns_out_bad_gives_its_place_to_another(tmp_path):
     assert none.chosen == [] and none.reasons == {0: choosing.NO_DATA} and none.without_data == 3
 
 
+def test_every_polygon_gets_one_window_before_any_gets_a_second(tmp_path):
+    path = write_geojson(
+        tmp_path / "a.geojson",
+        ("A", 0, 0, 128, 320),
+        ("B", 128, 0, 168, 64),
+        ("B", 192, 0, 320, 384),
+    )
+    found = find(features_of(path), [0, 1, 1])
+    order = candidates.in_order_of_choice(found, 64, 0)
+    assert sorted(found.features[order[:3]].tolist()) == [0, 1, 2]
+    assert (found.features[order[0]], *found.classes[order[3:]][:1]) == (1, 0)  # few, then rare
+
+
 def test_the_reason_of_the_scene_that_a_feature_lies_on_is_told():
     far = choosing.Choice([], {0: candidates.OUTSIDE, 1: candidates.OUTSIDE}, 0)
     here = choosing.Choice([], {0: choosing.NO_DATA}, 1)

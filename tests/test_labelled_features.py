@@ -56,6 +56,22 @@ def test_geojson_in_degrees_becomes_points_and_polygons_in_the_maps_system(geojs
     assert "a line" in found.messages[0] and "without a class" in found.messages[1]
 
 
+def test_a_geopackage_without_a_system_needs_one(tmp_path):
+    path = tmp_path / "nowhere.gpkg"
+    source = ogr.GetDriverByName("GPKG").CreateDataSource(str(path))
+    layer = source.CreateLayer("fields", None, ogr.wkbPoint)
+    layer.CreateField(ogr.FieldDefn("class", ogr.OFTString))
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetField("class", "Forest")
+    feature.SetGeometry(ogr.CreateGeometryFromWkt(f"POINT ({CENTRE[0]} {CENTRE[1]})"))
+    layer.CreateFeature(feature)
+    del layer, source
+    with pytest.raises(ValueError, match="says no coordinate reference system; name it"):
+        labelled_features.read_labelled_features(path, UTM)
+    found = labelled_features.read_labelled_features(path, UTM, own_crs=UTM)
+    np.testing.assert_allclose(found.coordinates(), [CENTRE])
+
+
 @pytest.mark.parametrize("driver", ["GPKG", "ESRI Shapefile", "FlatGeobuf"])
 def test_vector_files_say_the_same(geojson, tmp_path, driver):
     suffix = {"GPKG": "gpkg", "ESRI Shapefile": "shp", "FlatGeobuf": "fgb"}[driver]

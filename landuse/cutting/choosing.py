@@ -115,9 +115,11 @@ def _reasons(
     gave = set(candidates.features[chosen].tolist())
     without_data = set(candidates.features[bad].tolist())
     reasons = {}
-    for feature in sorted(set(candidates.features.tolist()) - gave):
-        index = int(np.flatnonzero(candidates.features == feature)[0])
-        full = room[candidates.classes[index]] <= 0
+    features, firsts = np.unique(candidates.features, return_index=True)
+    for feature, first in zip(features.tolist(), firsts.tolist(), strict=True):
+        if feature in gave:
+            continue
+        full = room[candidates.classes[first]] <= 0
         if feature in without_data:
             reasons[feature] = NO_DATA
         else:

@@ -267,7 +267,9 @@ def _read_vectors(path: str | Path, own_crs: str | None, layer_name: str | None)
             for feature in layer
         ]
         own = layer.GetSpatialRef()
-        crs = own.ExportToWkt() if own is not None else ""
+        # a GeoPackage without a system says "Undefined geographic SRS"
+        known = own is not None and not (own.GetName() or "").startswith("Undefined")
+        crs = own.ExportToWkt() if known else ""
     if not crs and own_crs is None:
         raise ValueError(f"{path}: says no coordinate reference system; name it (EPSG:...)")
     texts = [name for name, kind in kinds.items() if kind == ogr.OFTString]
