@@ -47,7 +47,7 @@ MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 # Training
 BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS_TOP: int | None = None  # passes over the training images in which only the new top learns;
-# None: 5, of few patches as many as make 160 steps
+# None: 5, of few patches as many as make 320 steps
 EPOCHS = 20  # passes in which all but the first block of the network learns; 0: none
 LEARNING_RATE_TOP = 1e-3  # highest rate of the first phase
 LEARNING_RATE = 1e-4  # highest rate of the second, low enough to keep what was learned

@@ -480,6 +480,6 @@ def test_a_start_that_fails_leaves_no_folder(tmp_path):
     assert (folder / "state.npz").exists()
 
 
-@pytest.mark.parametrize(("epochs", "steps", "fitting"), [(None, 8, 20), (None, 200, 5), (3, 8, 3)])
+@pytest.mark.parametrize(("epochs", "steps", "fitting"), [(None, 8, 40), (None, 200, 5), (3, 8, 3)])
 def test_epochs_of_a_new_top_fit_the_images(epochs, steps, fitting):
     assert optimizers.fitting_epochs(epochs, steps) == fitting

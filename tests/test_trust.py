@@ -152,6 +152,13 @@ def test_cautions():
     assert "cannot tell 59 from 70 %" in text
 
 
+def test_a_model_that_went_on_from_another_may_know_the_images():
+    record = record_of(GOOD) | {"weights": "models/eurosat_rgb.keras"}
+    assert "went on from eurosat_rgb.keras" in trust.of_model(record, "a.keras").cautions[-1]
+    record = record_of(GOOD) | {"weights": "imagenet"}
+    assert "went on" not in " ".join(trust.of_model(record, "a.keras").cautions)
+
+
 def test_a_run_that_was_not_finished_has_the_accuracy_of_its_best_epoch():
     record = record_of(GOOD)
     record["results"] = {"validation_accuracy": 0.5, "validation_images": 40}

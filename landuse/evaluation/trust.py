@@ -125,7 +125,7 @@ def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
         accuracy=results["accuracy"],
         precision=_precision(results),
         warnings=warnings,
-        cautions=_cautions(results, split),
+        cautions=[*_cautions(results, split), *_of_weights(record.get("weights"))],
     )
     name = shipped.name_of(path)
     return told if name is None else _on_real_land(told, shipped.SHIPPED[name])
@@ -231,6 +231,13 @@ def _precision(results: Mapping[str, Any]) -> dict[str, float]:
         for name, row in _mapping(results.get("per_class")).items()
     }
     return {name: value for name, value in found.items() if isinstance(value, float)}
+
+
+def _of_weights(weights: Any) -> list[str]:
+    """Say that a model which went on from another may have seen the images through that one."""
+    if not isinstance(weights, str) or not weights.endswith(".keras"):
+        return []
+    return [f"It went on from {Path(weights).name}, which may have learned from these images."]
 
 
 def _cautions(results: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
