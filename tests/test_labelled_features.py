@@ -221,6 +221,16 @@ def test_classes_that_the_reference_cannot_tell_apart_are_merged():
     assert renamed == {"1": "River or SeaLake", "0": "AnnualCrop or Forest"}
 
 
+def test_a_class_by_its_own_name_needs_no_row():
+    table = {"water": "River|SeaLake", "wood": "Forest"}
+    names = ["water", "wood", "Forest"]
+    merged, _, renamed = class_tables.merged_classes(names, CLASSES, table)
+    found = class_tables.indices_of(names, merged, renamed)
+    assert found[1] == found[2] == merged.index("Forest")
+    with pytest.raises(ValueError, match="names that are no class: 'lake'"):
+        class_tables.indices_of(["lake"], merged, renamed)
+
+
 def test_a_class_cannot_stand_in_two_groups():
     with pytest.raises(ValueError, match=r"has River both in .* and in .River\|SeaLake."):
         class_tables.merged_classes(["a", "b"], CLASSES, {"a": "River", "b": "River|SeaLake"})

@@ -132,7 +132,8 @@ def merged_classes(
     """Merge those classes of the map that the reference cannot tell apart.
 
     Where the table gives ``River|SeaLake`` for "water", the two become one class of that name;
-    ``*`` stands for every class that no other row names.
+    ``*`` stands for every class that no other row names. A name that is a class itself and has no
+    row means that class.
 
     Parameters
     ----------
@@ -159,6 +160,8 @@ def merged_classes(
     if table is None:
         return list(class_names), np.arange(len(class_names)), None
     used = {name: text for name, text in table.items() if name in set(names)}
+    # what is a class by its own name needs no row
+    used |= {name: name for name in names if name not in table and name in class_names}
     groups = {text: [part.strip() for part in text.split(ALTERNATIVES)] for text in used.values()}
     groups.pop("", None)
     named = {part for members in groups.values() for part in members}
