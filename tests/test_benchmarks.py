@@ -15,6 +15,7 @@ BENCHMARKS = (
     "engines",
     "made_changes",
     "peak",
+    "pixel_maps",
     "training_step",
     "window_by_window",
 )
@@ -168,3 +169,39 @@ def test_false_beyond_doubt_is_where_the_window_hardly_changed(benchmark):
     codes[0, 0] = codes[0, 1] = codes[20, 20] = 1
     *_, false, beyond_doubt = made_changes.areas(codes, changed, 8)
     assert (false, beyond_doubt) == pytest.approx((2 * 0.64, 0.64))
+
+
+def test_maps_of_any_stride_are_compared_pixel_by_pixel(repository, tmp_path):
+    from landuse.outputs import geotiffs, land_use_map
+    from landuse.rasters import writing
+
+    fine = (600000.0, 10.0, 0.0, 4850000.0, 0.0, -10.0)
+    coarse = (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0)
+    truth = np.zeros((80, 80), np.uint8)
+    truth[:, 30:34] = 1  # a road
+    by_cells = np.zeros((10, 10), np.uint8)
+    by_cells[:, 4] = 1  # columns 32 to 39
+    names = ["Field", "Road"]
+    for name, labels, place in (("pixels", truth, fine), ("windows", by_cells, coarse)):
+        made = land_use_map.LandUseMap(labels, place, "EPSG:32632", names)
+        geotiffs.write_label_map(tmp_path / f"{name}_label.tif", made)
+    pixels = np.full((80, 80, 3), 900, np.uint16)
+    writing.write_geotiff(
+        tmp_path / "scene.tif", pixels, fine, "EPSG:32632", band_names=["B04", "B03", "B02"]
+    )
+    answer = subprocess.run(
+        [
+            *(sys.executable, repository / "benchmarks/pixel_maps.py"),
+            *("--path-to-truth", "pixels_label.tif", "--path-to-image", "scene.tif"),
+            *("--path-to-maps", "windows_label.tif", "pixels_label.tif"),
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wrong, known = 80 * 8, 80 * 80  # two columns are missed, and six are too many
+    assert f"windows_label.tif: right {1 - wrong / known:.3f}" in answer.stdout
+    assert f"Road {2 / 10:.3f}" in answer.stdout
+    assert "pixels_label.tif: right 1.000, mIoU 1.000, boundary F1 1.000" in answer.stdout
+    assert (tmp_path / "pixel_maps.png").is_file()
