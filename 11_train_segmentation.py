@@ -13,10 +13,13 @@ Writes   a run folder with model.keras (the best model; script 06 maps with it),
          boundaries, maps beside their labels
 Run      python 11_train_segmentation.py
          python 06_classify_image.py --path-to-model runs/11_train_segmentation_ResNet9/model.keras
+Takes    for 24 epochs of the sample's three scenes 3.7 minutes of processor time (ResNet9)
+Reaches  96.7 % right pixels and a mIoU of 91.9 % in the blocks that were kept back; on the scene of
+         step 6, another place, 90.2 % and 79.7 %
 
-Each scene is cut into square blocks, and whole blocks are kept back to validate with. What lies in
-such a block is never learned. Stopped at any moment, it goes on after its last finished epoch when
-it is started again.
+Each scene is cut into square blocks, and whole blocks are kept back to validate with: nothing is
+learned from their labels. Stopped at any moment, it goes on after its last finished epoch when it
+is started again.
 """
 
 import shutil
