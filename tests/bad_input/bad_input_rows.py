@@ -20,6 +20,7 @@ EVALUATE = "07_evaluate_model.py"
 CHECK = "08_check_map.py"
 BASELINE = "03_train_baseline.py"
 CUT = "00_cut_patches.py"
+CHOOSE = "10_choose_windows.py"
 COMPARE = "09_compare_maps.py"
 EXPORT = "12_export_model.py"
 
@@ -56,6 +57,11 @@ def _split(wrong, command, message, images="images", process=False):
 def _cut(wrong, command, message, labels="labels/good.csv", process=False):
     given = f"--path-to-image scenes/scene.tif --path-to-labels {labels} --path-to-patches new "
     return Row(CUT, wrong, given + command, message, (), process)
+
+
+def _choose(wrong, command, message, label_map="maps/map_label.tif", process=False):
+    given = f"--path-to-map {label_map} --path-to-image scenes/scene.tif "
+    return Row(CHOOSE, wrong, given + command, message, (), process)
 
 
 def _statistics(wrong, split, message, may_appear=(), process=False):
@@ -134,6 +140,21 @@ ROWS = [
         "--dataset EuroSAT_RGB --path-to-data empty --retries 0",
         "download that file with a browser, put it at",
     ),
+    # ---- 10
+    _choose("no map", "", "nowhere.tif", "nowhere.tif", process=True),
+    _choose("no window", "--windows 0", "WINDOWS must be 1 or more"),
+    _choose("no probabilities", "", "maps/map_probability.tif does not exist; script 06 writes it"),
+    _choose(
+        "probabilities of another map",
+        "--path-to-prob-image scenes/scene.tif",
+        "has 80x90 cells, maps/map_label.tif has 10x11",
+    ),
+    _choose(
+        "known windows that are none",
+        "--path-to-prob-image maps/map_label.tif --path-to-known empty",
+        "is no folder that script 00_cut_patches made",
+    ),
+    _choose("a map without classes", "", "names no classes", "maps/nameless.tif"),
     # ---- 00, own classes
     _cut("no labels", "", "labels/none.gpkg does not exist", "labels/none.gpkg", process=True),
     _cut(
