@@ -63,6 +63,11 @@ def main() -> None:
 
     # The map
     label_map = label_maps.read_label_map(PATH_TO_MAP)
+    if label_map.metadata.get("METHOD") == "pixels" and UNIT == "window":
+        raise ValueError(
+            f"{PATH_TO_MAP} gives each pixel a class of its own (script 11), not each window: set "
+            "UNIT = 'cell' (--unit cell)"
+        )
     beside = Path(PATH_TO_MAP).with_name(f"{name_of_map()}_check")
     folder = Path(PATH_TO_CHECK or beside)
     print(f"map: {PATH_TO_MAP}, {label_map.counts.sum():,} cells with a class")

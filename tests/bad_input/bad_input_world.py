@@ -240,6 +240,9 @@ def write_maps(folder):
         facts = {"stride": 8}
         made = land_use_map.LandUseMap(values, cells, "EPSG:32632", CLASSES, facts=facts)
         geotiffs.write_label_map(maps / f"{name}_label.tif", made)
+    facts = {"stride": 1, "method": "pixels"}
+    made = land_use_map.LandUseMap(labels, cells, "EPSG:32632", CLASSES, facts=facts)
+    geotiffs.write_label_map(maps / "pixels_label.tif", made)
     far = (*cells[:3], 1000000.0, *cells[4:])
     writing.write_geotiff(maps / "nameless.tif", labels, cells, "EPSG:32632")
     writing.write_geotiff(maps / "far_classes.tif", labels, far, "EPSG:32632")

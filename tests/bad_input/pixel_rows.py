@@ -1,6 +1,6 @@
 """Rows of bad input for script 11, and for models that classify pixels."""
 
-from bad_input_rows import EVALUATE, MAP, Row
+from bad_input_rows import CHECK, EVALUATE, MAP, Row
 
 PIXELS = "11_train_segmentation.py"
 RUN_FOLDER = ("run", "run/*")
@@ -102,5 +102,11 @@ ROWS = [
         "--path-to-label-image out/label.tif --path-to-prob-image out/probability.tif",
         "this one classifies pixels",
         LOCKED,
+    ),
+    Row(
+        CHECK,
+        "map of pixels by windows",
+        "--path-to-map maps/pixels_label.tif --path-to-image scenes/scene.tif",
+        "gives each pixel a class of its own (script 11), not each window: set UNIT = 'cell'",
     ),
 ]
