@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from landuse.patches import processing_levels
+from landuse.segmentation import pixel_data
 from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
 
 
@@ -25,3 +26,17 @@ from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
 )
 def test_level(names, bands, level):
     assert processing_levels.level_of([Path(name) for name in names], bands) == level
+
+
+@pytest.mark.parametrize(
+    ("levels", "bands", "level"),
+    [
+        ({"L2A"}, BANDS_RGB, "L2A"),
+        ({None}, BANDS_MS, "L1C"),  # hold B10
+        ({None}, BANDS_RGB, None),
+        ({"L1C", "L2A"}, BANDS_RGB, None),
+        ({"L1C", None}, BANDS_RGB, None),
+    ],
+)
+def test_level_of_the_scenes_of_a_pixel_model(levels, bands, level):
+    assert pixel_data._level(levels, bands) == level

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from landuse import sensors
-from landuse.patches import band_statistics
+from landuse.patches import band_statistics, processing_levels
 from landuse.sample import sample_marker
 from landuse.scenes import opening, scene_reader
 from landuse.segmentation import label_grids, labelled_scenes, tiles
@@ -35,8 +35,8 @@ class PixelData:
         Of the pixels of the blocks to train with, per band.
     places : Places
         To draw tiles around.
-    level : str
-        Of the products, "L1C" where they do not say it.
+    level : {"L1C", "L2A"} or None
+        Of the scenes, where they or their bands tell it.
     built_in_sample : bool
     """
 
@@ -47,7 +47,7 @@ class PixelData:
     units: str
     statistics: dict[str, Any]
     places: tiles.Places
-    level: str
+    level: str | None
     built_in_sample: bool
 
     @property
@@ -156,6 +156,7 @@ def read_data(
         test = np.full(shape, labelled_scenes.PARTS.index("test"), np.uint8)
         others.append(labelled_scenes.LabelledScene(name, pixels, known, test, block_size))
     places = tiles.Places(scenes, len(class_names), even_classes)
+    built_in_sample = any(sample_marker.is_of_sample(scene) for scene, _ in pairs)
     _say_what_is_missing(scenes, places, class_names)
     return PixelData(
         scenes,
@@ -165,9 +166,17 @@ def read_data(
         units,
         _statistics(scenes, band_names),
         places,
-        str(*levels) if len(levels) == 1 and levels != {None} else "L1C",
-        any(sample_marker.is_of_sample(scene) for scene, _ in pairs),
+        "L1C" if built_in_sample else _level(levels, band_names),
+        built_in_sample,
     )
+
+
+def _level(levels: set[str | None], band_names: Sequence[str]) -> str | None:
+    """Return the level of the scenes; of scenes that do not say it, what their bands tell."""
+    told = levels - {None}
+    if not told:
+        return processing_levels.level_of([], band_names)
+    return told.pop() if len(levels) == 1 else None
 
 
 def _check_size(scene: scene_reader.Scene, tile_size: int, path: str) -> None:
