@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from landuse.networks import dense
+from landuse.networks import dense, dense_layers
 
 BANDS = 3
 CLASSES = 4
@@ -184,8 +184,8 @@ def test_rows_for_a_number_of_cells():
 
 def test_shifted_pooling_by_hand():
     maps = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
-    mean = answers(dense.ShiftedPooling(2, 2), maps)[0, :, :, 0]
-    largest = answers(dense.ShiftedPooling(2, 2, "maximum"), maps)[0, :, :, 0]
+    mean = answers(dense_layers.ShiftedPooling(2, 2), maps)[0, :, :, 0]
+    largest = answers(dense_layers.ShiftedPooling(2, 2, "maximum"), maps)[0, :, :, 0]
     first = [0, 2, 10, 12]
     assert mean.shape == (3, 3)
     assert mean[0, 0] == np.mean(first)
@@ -194,7 +194,7 @@ def test_shifted_pooling_by_hand():
 
 
 def test_layers_know_their_shapes():
-    pooling, crop = dense.ShiftedPooling(3, 4), dense.CropToMultiple(8)
+    pooling, crop = dense_layers.ShiftedPooling(3, 4), dense_layers.CropToMultiple(8)
     assert pooling.compute_output_shape((None, 20, None, 5)) == (None, 12, None, 5)
     assert crop.compute_output_shape((None, 20, None, 5)) == (None, 16, None, 5)
 

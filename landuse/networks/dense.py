@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from landuse import sensors
-from landuse.networks import catalogue, measurements
+from landuse.networks import catalogue, dense_layers, measurements
 
 OUTPUT_STRIDES = (8, 16, 32)  # pixels from one window of a dense map to the next
 
@@ -64,93 +64,6 @@ class FeatureGrid:
     trimmed: int = 0
 
 
-@keras.saving.register_keras_serializable("landuse")
-class ShiftedPooling(layers.Layer):
-    """Average or maximum over `size` x `size` cells that lie `distance` cells apart, at stride 1.
-
-    Maps of shape (batch, rows, columns, channels) lose `(size - 1) * distance` rows and columns:
-    only windows that lie inside the map are given, the one at row i, column j starts there.
-    Memory does not grow with `size`, because shifted views are added one after the other.
-
-    Parameters
-    ----------
-    size : int
-        Cells of the window along rows and columns.
-    distance : int
-        From one cell of the window to the next.
-    mode : {"average", "maximum"}
-        What is made of the cells.
-    """
-
-    def __init__(
-        self,
-        size: int,
-        distance: int,
-        mode: Literal["average", "maximum"] = "average",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.size = size
-        self.distance = distance
-        self.mode = mode
-
-    def call(self, maps: Any) -> Any:
-        """Pool along rows, then along columns."""
-        reach = (self.size - 1) * self.distance
-        # Ends counted from the end hold for maps of any size, which exported networks need.
-        pairs = [(shift, shift - reach or None) for shift in range(0, reach + 1, self.distance)]
-        maps = self._combine([maps[:, first:end] for first, end in pairs])
-        return self._combine([maps[:, :, first:end] for first, end in pairs])
-
-    def _combine(self, shifted: list[Any]) -> Any:
-        total = shifted[0]
-        for other in shifted[1:]:
-            total = ops.maximum(total, other) if self.mode == "maximum" else total + other
-        return total if self.mode == "maximum" else total * (1 / self.size)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Give the shape with the rows and columns that are left."""
-        reach = (self.size - 1) * self.distance
-        batch, rows, columns, channels = input_shape
-        left = [None if size is None else size - reach for size in (rows, columns)]
-        return (batch, *left, channels)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the arguments to build the layer again."""
-        own = {"size": self.size, "distance": self.distance, "mode": self.mode}
-        return {**super().get_config(), **own}
-
-
-@keras.saving.register_keras_serializable("landuse")
-class CropToMultiple(layers.Layer):
-    """Drop the last rows and columns of an image that do not fill a cell of `multiple` pixels.
-
-    Parameters
-    ----------
-    multiple : int
-        Rows and columns that are left are multiples of it.
-    """
-
-    def __init__(self, multiple: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.multiple = multiple
-
-    def call(self, pixels: Any) -> Any:
-        """Keep the upper left part."""
-        rows, columns = (size - size % self.multiple for size in ops.shape(pixels)[1:3])
-        return pixels[:, :rows, :columns]
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Give the shape with the rows and columns that are left."""
-        batch, rows, columns, bands = input_shape
-        left = [None if size is None else size - size % self.multiple for size in (rows, columns)]
-        return (batch, *left, bands)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the arguments to build the layer again."""
-        return {**super().get_config(), "multiple": self.multiple}
-
-
 def _cannot(layer: Any, what: str) -> ValueError:
     kind = type(layer).__name__
     return ValueError(
@@ -182,7 +95,9 @@ def _dense_pooling(layer: Any, grid: FeatureGrid, output_stride: int) -> tuple[A
     if layer.padding != "valid":
         raise _cannot(layer, "pools with padding at a stride that has to go")
     mode = POOLING_MODES[type(layer)]
-    pooling = ShiftedPooling(size, grid.dilation, mode, name=layer.name, dtype=layer.dtype_policy)
+    pooling = dense_layers.ShiftedPooling(
+        size, grid.dilation, mode, name=layer.name, dtype=layer.dtype_policy
+    )
     trimmed = grid.trimmed + (size - 1) * grid.dilation
     return pooling, FeatureGrid(grid.stride, grid.dilation * stride, trimmed)
 
@@ -253,7 +168,9 @@ def _window_pooling(layer: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
     features = sensors.PATCH_SIZE // grid.stride - grid.trimmed
     side = -(-features // grid.dilation)
     mode = WINDOW_POOLING_MODES[type(layer)]
-    pooling = ShiftedPooling(side, grid.dilation, mode, name=layer.name, dtype=layer.dtype_policy)
+    pooling = dense_layers.ShiftedPooling(
+        side, grid.dilation, mode, name=layer.name, dtype=layer.dtype_policy
+    )
     return pooling, replace(grid, trimmed=grid.trimmed + (side - 1) * grid.dilation)
 
 
@@ -342,7 +259,7 @@ def dense_network(model: keras.Model, output_stride: int) -> keras.Model:
             f"cells trimmed, which gives no dense map at a stride of {output_stride}."
         )
     pixels = keras.Input((None, None, model.input_shape[-1]), name=model.input.name)
-    probabilities = dense(CropToMultiple(output_stride, dtype="float32")(pixels))
+    probabilities = dense(dense_layers.CropToMultiple(output_stride, dtype="float32")(pixels))
     if surplus:
         crop = layers.Cropping2D(((0, surplus), (0, surplus)), dtype="float32")
         probabilities = crop(probabilities)

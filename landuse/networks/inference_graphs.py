@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from landuse.networks import dense, folding, precisions
+from landuse.networks import dense, dense_layers, folding, precisions
 
 
 class Standardise(layers.Layer):
@@ -70,7 +70,7 @@ def _plain(model: keras.Model, pixels: Any) -> keras.Model:
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential):
             return _plain(layer, keras.Input(batch_shape=args[0].shape))(*args)
-        if isinstance(layer, layers.Dropout | dense.CropToMultiple):
+        if isinstance(layer, layers.Dropout | dense_layers.CropToMultiple):
             return args[0]
         if isinstance(layer, layers.Normalization):
             return _standardise(layer)(*args)
