@@ -25,7 +25,8 @@ PATH_TO_RUN = "runs/02_train_rgb_finetuning_{network}"  # what is written goes t
 NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS = 0 any of
 # keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
 WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
-INPUT_SIZE = 64  # px; 96, 128: patches are enlarged in the model, which ImageNet's networks like
+INPUT_SIZE: int | None = None  # px; 96: patches are enlarged in the model, as ImageNet's networks
+# like them; None: as WEIGHTS had them, else 64
 DROPOUT = 0.2  # share of the features that is dropped while training
 
 # Augmentation
@@ -94,7 +95,9 @@ def main() -> None:
         # 2. A new top; before the network, pixels come to be as it knows them
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         pictures = pixel_layers.to_units(pixels, data.units, learned.units)
-        features = learned.features(pixel_layers.enlarge(pictures, INPUT_SIZE))
+        features = learned.features(
+            pixel_layers.enlarge(pictures, INPUT_SIZE or learned.input_size)
+        )
         model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
         mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made

@@ -28,7 +28,8 @@ NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS =
 # keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
 WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
 BANDS: str | list[str] = "ALL"  # RGB, SWIR, CI, ALL, L2A (without B10), or band names
-INPUT_SIZE = 64  # px; 96, 128: patches are enlarged in the model, which ImageNet's networks like
+INPUT_SIZE: int | None = None  # px; 96: patches are enlarged in the model, as ImageNet's networks
+# like them; None: as WEIGHTS had them, else 64
 DROPOUT = 0.2  # share of the features that is dropped while training
 
 # Augmentation
@@ -97,7 +98,9 @@ def main() -> None:
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         pictures = pixel_layers.to_units(pixels, data.units, learned.units)
         pictures = pixel_layers.mix_bands(pictures, data.band_names, learned.band_names)
-        features = learned.features(pixel_layers.enlarge(pictures, INPUT_SIZE))
+        features = learned.features(
+            pixel_layers.enlarge(pictures, INPUT_SIZE or learned.input_size)
+        )
         model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
         mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made

@@ -280,6 +280,15 @@ def test_a_network_with_flatten_is_refused():
             make()
 
 
+def test_enlarged_patches_are_refused():
+    pixels = keras.Input((64, 64, BANDS))
+    features = layers.GlobalAveragePooling2D()(vgg_like(layers.Resizing(96, 96)(pixels)))
+    model = keras.Model(pixels, layers.Dense(CLASSES)(features), name="enlarging")
+    for make in (lambda: dense.dense_network(model, 8), lambda: dense.mosaic_model(model)):
+        with pytest.raises(ValueError, match="makes pictures of one size of all patches"):
+            make()
+
+
 def test_a_layer_without_dense_form_is_named():
     def padded(pixels):
         for _ in range(5):

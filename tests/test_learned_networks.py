@@ -122,6 +122,22 @@ def build(learned, pixels, class_names):
     return model
 
 
+def test_the_size_that_patches_were_enlarged_to_is_known_of_a_model(tmp_path):
+    assert transfer.imagenet_network("MobileNet", None).input_size == 64
+    pixels = keras.Input((64, 64, 3))
+    base = bases.base_network("MobileNet")
+    enlarged = pixel_layers.enlarge(pixels, 96)
+    features = base(pixel_layers.normalization([90.0] * 3, [50.0] * 3)(enlarged))
+    model = keras.Model(pixels, tops.new_top(features, "MobileNet", ["a", "b"]))
+    save_model(tmp_path / "64.keras")
+    record = model_files.read_record(tmp_path / "64.keras")
+    model_files.save(model, record, tmp_path / "96.keras")
+    learned = transfer.learned_network("MobileNet", str(tmp_path / "96.keras"))
+    assert learned.input_size == 96
+    assert [type(layer) for layer in learned.front] == [keras.layers.Normalization]
+    assert transfer.learned_network("MobileNet", str(tmp_path / "64.keras")).input_size == 64
+
+
 def test_own_model_in_another_precision(tmp_path):
     saved = save_model(tmp_path / "m.keras", policy="mixed_bfloat16")
     learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))

@@ -49,10 +49,10 @@ def test_taps_are_the_last_layers_before_the_image_gets_coarser():
 def test_an_encoder_starts_from_the_shipped_model_and_is_widened_for_more_bands():
     names = [f"B{n:02}" for n in (2, 3, 4, 8)]
     statistics = {"mean": [1000.0] * 4, "std": [300.0] * 4, "units": "DN"}
-    start = pixel_starts.start("ResNet9", "eurosat_rgb", names, "DN", statistics)
+    start = pixel_starts.start("MobileNetV2", "eurosat_rgb", names, "DN", statistics)
     assert start.base.input_shape[-1] == 4
     assert np.isfinite(np.asarray(start.before(np.full((1, 8, 8, 4), 1000.0, np.float32)))).all()
-    rgb = pixel_starts.start("ResNet9", "eurosat_rgb", ["B04", "B03", "B02"], "DN", statistics)
+    rgb = pixel_starts.start("MobileNetV2", "eurosat_rgb", ["B04", "B03", "B02"], "DN", statistics)
     assert rgb.base.input_shape[-1] == 3
 
 

@@ -37,7 +37,6 @@ MIXING_POSITIONS = (
     layers.LayerNormalization,
     layers.Conv2DTranspose,
     layers.UpSampling2D,
-    layers.Resizing,
 )
 
 
@@ -273,6 +272,9 @@ def rows_for(cells: int, output_stride: int) -> int:
 
 def _check_pooled(model: keras.Model) -> None:
     """Raise a ValueError for a classifier that does not pool the features of a whole patch."""
+    for layer in model.layers:
+        if isinstance(layer, layers.Resizing):
+            raise _cannot(layer, "makes pictures of one size of all patches")
     found = [layer for layer in model.layers if isinstance(layer, WINDOW_POOLINGS)]
     if not found or len({id(layer.input) for layer in found}) != 1:
         raise ValueError(

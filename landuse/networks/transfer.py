@@ -33,6 +33,8 @@ class LearnedNetwork:
         What the top told apart, if there is one.
     top : dict of layer name to list of ndarray
         Weights of the top.
+    input_size : int
+        Pixels along a side of the pictures that it learned on.
     """
 
     base: keras.Model
@@ -41,6 +43,7 @@ class LearnedNetwork:
     units: str = "rgb8"
     class_names: tuple[str, ...] = ()
     top: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
+    input_size: int = sensors.PATCH_SIZE
 
     def features(self, pixels: Any) -> Any:
         """Give the features of pixels with the bands and units that it takes."""
@@ -144,13 +147,16 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
     for layer in trained.layers:
         if layer.weights:
             base.get_layer(layer.name).set_weights(layer.get_weights())
+    before = model.layers[1:place]
+    sizes = [layer.height for layer in before if isinstance(layer, keras.layers.Resizing)]
     return LearnedNetwork(
         base,
-        tuple(model.layers[1:place]),
+        tuple(layer for layer in before if not isinstance(layer, keras.layers.Resizing)),
         tuple(record["band_names"]),
         record["units"],
         tuple(record["class_names"]),
         {layer.name: layer.get_weights() for layer in model.layers[place + 1 :] if layer.weights},
+        sizes[-1] if sizes else sensors.PATCH_SIZE,
     )
 
 
