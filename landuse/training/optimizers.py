@@ -83,7 +83,7 @@ def fitting_epochs(epochs: int | None, steps: int) -> int:
 
     That is 5, or with few images as many as make 320 steps: with 120 patches of ten classes in
     batches of 16 (MobileNetV2, weights of ImageNet), a top of 40 steps was right in 38.0 % of 300
-    others, one of 160 steps in 66.3 % and one of 320 steps in 72.0 %.
+    others, one of 160 steps in 66.3 % and one that might take 320 and was best after 200 in 72.0 %.
 
     Parameters
     ----------
