@@ -106,7 +106,7 @@ def test_committed_notebook_was_run_and_is_small(repository, name):
     assert counts == list(range(1, len(code) + 1)), "not run from top to bottom in one go"
     outputs = [output for cell in code for output in cell["outputs"]]
     assert all(output["output_type"] != "error" for output in outputs)
-    assert sum("image" in kind for o in outputs for kind in o.get("data", {})) >= 4
+    assert sum("image" in kind for o in outputs for kind in o.get("data", {})) >= 3
     shown = "".join(line for o in outputs for line in o.get("text", []))
     assert "\r" not in shown and "\b" not in shown
     for private in ("/home/", "/root/", "/tmp/", "site-packages"):
