@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import export_models
 import numpy as np
@@ -180,7 +181,7 @@ def page(browser, place):
 def map_of_step_6(place, scene, model, monkeypatch):
     """Labels and probabilities of step 6, in this process, where Keras is loaded already."""
     script = importlib.import_module("06_classify_image")
-    label = place / f"{scene.stem}_by_script_label.tif"
+    label = place / f"{scene.stem}_by_script_with_{Path(model).stem}_label.tif"
     constants = {
         "PATH_TO_IMAGE": str(scene), "PATH_TO_MODEL": str(model), "STRIDE": STRIDE,
         "PATH_TO_LABEL_IMAGE": str(label), "PROBABILITY_TYPE": "float32",
@@ -189,7 +190,7 @@ def map_of_step_6(place, scene, model, monkeypatch):
     for name, value in constants.items():
         monkeypatch.setattr(script, name, value)
     script.main()
-    probability = place / f"{scene.stem}_by_script_probability.tif"
+    probability = Path(str(label).replace("_label.tif", "_probability.tif"))
     return gdal.Open(str(label)).ReadAsArray(), gdal.Open(str(probability)).ReadAsArray()
 
 

@@ -158,7 +158,9 @@ def test_refuses_a_wrong_archive_put_there_by_hand(step, server, tmp_path, harm)
     content = bytearray(server.content)
     content[1000] ^= 1
     archive.write_bytes(content[:1000] if harm == "cut" else content)
-    with pytest.raises(ValueError, match=r"EuroSAT_RGB\.zip is broken or another file.*delete it"):
+    with pytest.raises(
+        ValueError, match=r"EuroSAT_RGB\.zip is broken or another file.*move it away"
+    ):
         step.main()
     assert names(tmp_path) == ["EuroSAT_RGB.zip"]
 
