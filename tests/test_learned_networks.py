@@ -42,7 +42,7 @@ def write_official_file(path, base):
 
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50", "DenseNet201"])
 def test_pixels_as_the_pretrained_weights_expect_them(name, monkeypatch):
-    monkeypatch.setattr(bases, "base_network", lambda *_: None)
+    monkeypatch.setattr(bases, "base_network", lambda *_, **__: None)
     pixels = random_pixels(3)
     wanted = image_functions.preprocessing_image_rgb(pixels, name)
     got = output(transfer.imagenet_network(name, None).front, pixels)
@@ -62,7 +62,7 @@ def test_pixels_as_the_pretrained_weights_expect_them(name, monkeypatch):
     ],
 )
 def test_other_networks_expect_what_keras_says(name, module, monkeypatch):
-    monkeypatch.setattr(bases, "base_network", lambda *_: None)
+    monkeypatch.setattr(bases, "base_network", lambda *_, **__: None)
     pixels = random_pixels(3)
     wanted = getattr(keras.applications, module).preprocess_input(pixels.copy())
     got = output(transfer.imagenet_network(name, None).front, pixels)

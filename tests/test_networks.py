@@ -150,6 +150,16 @@ def test_a_network_of_ones_own_is_one_row(monkeypatch):
         catalogue.network("own")
 
 
+@pytest.mark.parametrize("name", catalogue.NETWORKS)
+def test_standardised_pixels_reach_the_first_convolution_of_a_new_network_as_they_are(name):
+    base = bases.base_network(name, 3)
+    convolutions = (keras.layers.Conv2D, keras.layers.ZeroPadding2D)
+    first = next(layer for layer in base.layers if isinstance(layer, convolutions))
+    pixels = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype("float32")
+    reached = keras.Model(base.input, first.input)(pixels)
+    np.testing.assert_allclose(np.asarray(reached), pixels, atol=1e-5)
+
+
 def test_googlenet_is_that_of_the_paper_but_for_the_stem():
     base = bases.base_network("GoogLeNet", 13)
     assert base.compute_output_shape((None, 64, 64, 13)) == (None, 4, 4, 1024)

@@ -14,7 +14,9 @@ import keras
 from landuse.networks import catalogue
 
 
-def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras.Model:
+def base_network(
+    name: str, bands: int = 3, weights: str | None = None, own_scaling: bool = False
+) -> keras.Model:
     """Make a network without its top.
 
     Parameters
@@ -26,6 +28,9 @@ def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras
     weights : str, optional
         "imagenet" or the path of an official weights file of this network (.h5). None starts it
         at random.
+    own_scaling : bool
+        Without weights, let a network that scales pixels itself (EfficientNet) do so, as it does
+        with weights; False: it is given standardised ones.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras
         If the weights are not there or cannot be downloaded.
     """
     if weights is None:
-        base = _construct(name, bands, None)
+        base = _construct(name, bands, None, own_scaling)
         if catalogue.network(name).he_initialisation:
             _initialise_by_he(base)
         return base
@@ -60,7 +65,7 @@ def base_network(name: str, bands: int = 3, weights: str | None = None) -> keras
     return _read_official_weights(name, weights)
 
 
-def _construct(name: str, bands: int, weights: str | None) -> keras.Model:
+def _construct(name: str, bands: int, weights: str | None, own_scaling: bool = True) -> keras.Model:
     known = catalogue.network(name)
     if known.build is not None:
         base = known.build(bands)
@@ -69,7 +74,7 @@ def _construct(name: str, bands: int, weights: str | None) -> keras.Model:
     constructor = getattr(keras.applications, name)
     options: dict[str, Any] = {"weights": weights, "input_shape": (None, None, bands)}
     parameters = inspect.signature(constructor).parameters
-    if "include_preprocessing" in parameters and weights is None:
+    if "include_preprocessing" in parameters and not own_scaling:
         options["include_preprocessing"] = False
     if "name" in parameters:
         options["name"] = name
@@ -84,7 +89,16 @@ def _construct(name: str, bands: int, weights: str | None) -> keras.Model:
         except ValueError:
             raise ValueError(f"{name} cannot be built for {bands} bands: {error}") from error
     base.name = name
+    if not own_scaling:
+        _take_scaling_out(base)
     return base
+
+
+def _take_scaling_out(base: keras.Model) -> None:
+    """Let standardised pixels through: EfficientNet would divide them by 255 once more."""
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.Rescaling):
+            layer.scale, layer.offset = 1.0, 0.0
 
 
 def _initialise_by_he(base: keras.Model) -> None:

@@ -68,7 +68,8 @@ def imagenet_network(name: str, weights: str | None) -> LearnedNetwork:
         front.append(
             pixel_layers.SelectBands(expected.channels, name="channel_order", dtype="float32")
         )
-    return LearnedNetwork(bases.base_network(name, 3, weights), tuple(front))
+    base = bases.base_network(name, 3, weights, own_scaling=True)
+    return LearnedNetwork(base, tuple(front))
 
 
 def network_of(name: str | None, weights: str | None, epochs: int) -> str:
