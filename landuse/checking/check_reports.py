@@ -148,10 +148,12 @@ def _accuracy_text(figures: Figures) -> list[str]:
     title = "Overall accuracy" if sampled else "Agreement"
     lines = ["## Accuracy", "", f"{title}: **{_percent(figures['overall_accuracy'])}**"]
     if sampled:
+        half = area_estimates.Z * figures["overall_accuracy"]["standard_error"]
         lines[-1] += (
             f", from {figures['points']} points. Intervals hold 95 %; they know that a class of "
-            "which no error was drawn may have some. The standard errors of Olofsson et al. (2014) "
-            "and Stehman (2014), which do not, are in report.json."
+            "which no error was drawn may have some. By the standard errors of Olofsson et al. "
+            f"(2014) and Stehman (2014), which do not, it is ± {100 * half:.1f} points; those of "
+            "all figures are in report.json."
         )
     users, producers = figures["users_accuracy"], figures["producers_accuracy"]
     names = list(dict.fromkeys([*figures["map_classes"], *figures["reference_classes"]]))
@@ -175,6 +177,7 @@ def _accuracy_text(figures: Figures) -> list[str]:
                 name,
                 f"{mapped[name]:,.0f}",
                 f"{area['value']:,.0f}",
+                f"{area_estimates.Z * area['standard_error']:,.0f}",
                 f"{area['low']:,.0f} to {area['high']:,.0f}",
             ]
             for name, area in areas.items()
@@ -182,7 +185,8 @@ def _accuracy_text(figures: Figures) -> list[str]:
         ]
         lines += ["## Areas", "", "Counting cells of a map repeats its errors; the estimate"]
         lines[-1] += " takes them out as far as the sample can tell."
-        lines += _table(["class", "mapped, ha", "estimated, ha", "95 %"], rows)
+        lines += _table(["class", "mapped, ha", "estimated, ha", "±, ha", "95 %"], rows)
+        lines += ["±: 1.96 standard errors, as Olofsson et al. (2014) give them.", ""]
     elif sampled:
         rows = [[name, _percent(share)] for name, share in figures["area_shares"].items()]
         lines += ["## Areas", "", *_table(["class", "share of the map"], rows)]
