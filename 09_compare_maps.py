@@ -64,7 +64,7 @@ POLYGONS = True  # the changes as polygons (.gpkg)
 def main() -> None:
     """Compare two maps, and write what changed."""
     check_settings()
-    from landuse.changes import class_groups, comparing, comparison_steps, dated_maps, map_pairs
+    from landuse.changes import class_groups, comparing, comparison_steps, date_pairs, map_pairs
 
     comparison_steps.check_output(PATH_TO_CHANGE)
     comparison_steps.check_paths(PATH_TO_STABLE, (PATH_TO_SCENE_BEFORE, PATH_TO_SCENE_AFTER))
@@ -114,7 +114,7 @@ def main() -> None:
         said = [
             *comparison_steps.say(dates, pair, grouped),
             *missing,
-            *comparing.messages(result, dated_maps.days_between_seasons(*dates)),
+            *comparing.messages(result, date_pairs.days_between_seasons(*dates)),
         ]
         for line in said:
             print(f"  {line}")

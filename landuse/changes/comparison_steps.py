@@ -12,6 +12,7 @@ from landuse.changes import (
     change_reports,
     class_groups,
     comparing,
+    date_pairs,
     dated_maps,
     from_to,
     made_maps,
@@ -85,7 +86,7 @@ def label_maps(
 
     def check(planned: Mapping[Path, dated_maps.DatedMap]) -> None:
         before, after = (planned.get(Path(p)) or dated_maps.open_map(p) for p in paths)
-        dated_maps.check_pair(before, after)
+        date_pairs.check_pair(before, after)
         class_groups.parse_groups(groups, before.class_names)
 
     made = made_maps.maps_of_scenes(scenes, check=check, **settings)
@@ -101,7 +102,7 @@ def open_dates(paths: Sequence[Path]) -> tuple[dated_maps.DatedMap, dated_maps.D
         When they show one date, are in the wrong order, or have other classes or grids.
     """
     before = dated_maps.open_map(paths[0])
-    after = dated_maps.check_pair(before, dated_maps.open_map(paths[1]))
+    after = date_pairs.check_pair(before, dated_maps.open_map(paths[1]))
     for when, dated in (("before", before), ("after", after)):
         print(f"{when}: {dated.path} ({dated.title})")
     return before, after
@@ -119,8 +120,8 @@ def stable_pair(
     """
     if paths is None:
         return None
-    one, other = (dated_maps.in_order_of(dated_maps.open_map(path), before) for path in paths)
-    dated_maps.check_same_stride(one, before)
+    one, other = (date_pairs.in_order_of(dated_maps.open_map(path), before) for path in paths)
+    date_pairs.check_same_stride(one, before)
     return map_pairs.read_pair(one, other, groups)
 
 
@@ -173,7 +174,7 @@ def say(
     groups: class_groups.Groups,
 ) -> list[str]:
     """Say what of the maps themselves may look like change."""
-    said = dated_maps.differences_in_making(*dates)
+    said = date_pairs.differences_in_making(*dates)
     rows, columns = pair.overlap.residual
     if max(abs(rows), abs(columns)) > 0.01:
         said.append(

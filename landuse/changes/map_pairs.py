@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse import map_values
-from landuse.changes import alignment, change_probability, class_groups, dated_maps
+from landuse.changes import alignment, change_probability, class_groups, date_pairs, dated_maps
 
 
 class Pair(NamedTuple):
@@ -33,7 +33,7 @@ def read_pair(
     Parameters
     ----------
     before, after : dated_maps.DatedMap
-        With their classes in one order (`dated_maps.in_order_of`).
+        With their classes in one order (`date_pairs.in_order_of`).
     groups : class_groups.Groups
 
     Raises
@@ -41,7 +41,7 @@ def read_pair(
     ValueError
         When they have no cell with data in common, or are one map.
     """
-    common = dated_maps.common_cells(before, after)
+    common = date_pairs.common_cells(before, after)
     labels = [
         dated_maps.read_labels(dated, part)
         for dated, part in ((before, common.before), (after, common.after))
