@@ -6,10 +6,8 @@ them to a JSON file that `read_saved_labels` reads; ``about`` travels through it
 
 import base64
 import hashlib
-import html
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.outputs import class_colours
+from landuse.outputs import class_colours, pages
 
 FORMAT = "landuse labels 1"
 KEYS = "1234567890qwertyuiopadfghjklbnmv"  # of the classes in order; x, s, z and c do other things
@@ -135,7 +133,8 @@ def write_labelling_page(
     }
     texts = {"title": title, "subtitle": subtitle, "question": question, "caption": caption}
     with files.atomic_path(path) as temporary:
-        Path(temporary).write_text(_fill_template(texts, data), encoding="utf-8", newline="")
+        page = pages.fill_template(_TEMPLATE, texts, data)
+        Path(temporary).write_text(page, encoding="utf-8", newline="")
 
 
 def _check(
@@ -166,15 +165,6 @@ def _as_data_uri(rgb: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, format="JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _fill_template(texts: Mapping[str, str], data: Mapping[str, Any]) -> str:
-    """Return the page; no name can end the script or the element that it stands in."""
-    as_json = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
-    values = {f"{{{{{name}}}}}": html.escape(text) for name, text in texts.items()}
-    values["{{data}}"] = as_json
-    template = _TEMPLATE.read_text(encoding="utf-8")
-    return re.sub(r"{{\w+}}", lambda found: values[found[0]], template)  # one pass: values stay
 
 
 def is_saved_labels(path: str | Path) -> bool:

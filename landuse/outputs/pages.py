@@ -18,6 +18,7 @@ from landuse.outputs import class_colours, land_use_map, map_layers
 from landuse.rasters import reference_systems
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
+_STYLE = Path(__file__).with_name("map_page.css")  # of all pages with a map to walk around in
 
 
 class PagePoint(NamedTuple):
@@ -111,6 +112,7 @@ def fill_template(template: Path, texts: dict[str, str], data: dict[str, Any]) -
     # Long product names may break after their underscores.
     values["{{heading}}"] = values["{{title}}"].replace("_", "_<wbr>")
     values["{{data}}"] = as_json
+    values["{{style}}"] = _STYLE.read_text(encoding="utf-8").rstrip()
     page = template.read_text(encoding="utf-8")
     return re.sub(r"{{\w+}}", lambda found: values[found[0]], page)  # one pass: values stay
 
