@@ -24,7 +24,7 @@ PATH_TO_RUN = "runs/02_train_rgb_finetuning_{network}"  # what is written goes t
 # Network
 NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS = 0 any of
 # keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
-WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
+WEIGHTS: str | None = "imagenet"  # or a file (.h5, model.keras), eurosat_rgb, or None
 INPUT_SIZE: int | None = None  # px; 96: patches are enlarged in the model, as ImageNet's networks
 # like them; None: as WEIGHTS had them, else 64
 DROPOUT = 0.2  # share of the features that is dropped while training

@@ -26,7 +26,7 @@ PATH_TO_RUN = "runs/04_train_ms_finetuning_alternative_{network}"  # what is wri
 # Network
 NETWORK: str | None = None  # VGG16, ResNet50, ResNet9, MobileNet, with EPOCHS = 0 any of
 # keras.applications; None: the network of WEIGHTS, for imagenet DenseNet201
-WEIGHTS: str | None = "imagenet"  # or a file (official .h5, model.keras of a script), or None
+WEIGHTS: str | None = "imagenet"  # or a file (.h5, model.keras), eurosat_rgb, or None
 BANDS: str | list[str] = "ALL"  # RGB, SWIR, CI, ALL, L2A (without B10), or band names
 INPUT_SIZE: int | None = None  # px; 96: patches are enlarged in the model, as ImageNet's networks
 # like them; None: as WEIGHTS had them, else 64

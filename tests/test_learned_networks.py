@@ -138,6 +138,12 @@ def test_the_size_that_patches_were_enlarged_to_is_known_of_a_model(tmp_path):
     assert transfer.learned_network("MobileNet", str(tmp_path / "64.keras")).input_size == 64
 
 
+def test_a_shipped_model_is_gone_on_from_by_its_name(capsys):
+    assert transfer.network_of(None, "eurosat_rgb", 2) == "MobileNetV2"
+    learned = transfer.learned_network("MobileNetV2", "eurosat_rgb")
+    assert (learned.input_size, len(learned.class_names)) == (96, 10)
+
+
 def test_own_model_in_another_precision(tmp_path):
     saved = save_model(tmp_path / "m.keras", policy="mixed_bfloat16")
     learned = transfer.learned_network("MobileNet", str(tmp_path / "m.keras"))

@@ -274,7 +274,9 @@ def _check_pooled(model: keras.Model) -> None:
     """Raise a ValueError for a classifier that does not pool the features of a whole patch."""
     for layer in model.layers:
         if isinstance(layer, layers.Resizing):
-            raise _cannot(layer, "makes pictures of one size of all patches")
+            raise _cannot(
+                layer, "makes pictures of one size of all patches, which INPUT_SIZE = 64 does not"
+            )
     found = [layer for layer in model.layers if isinstance(layer, WINDOW_POOLINGS)]
     if not found or len({id(layer.input) for layer in found}) != 1:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from landuse.networks import bases, pixel_layers, shipped, transfer
+from landuse.networks import bases, pixel_layers, transfer
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def start(
     if weights is None:
         base = bases.base_network(name, len(band_names), None)
         return Start(base, (pixel_layers.standardisation(dict(statistics)),), units, units)
-    path = str(shipped.find_model(weights)) if weights in shipped.SHIPPED else weights
-    learned = transfer.learned_network(name, path)
+    learned = transfer.learned_network(name, weights)
     if list(band_names) == list(learned.band_names):
         return Start(learned.base, learned.front, units, learned.units)
     # a widened network has a standardisation of its own, in the units of the scenes

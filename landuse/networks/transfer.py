@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from landuse import sensors
-from landuse.networks import bases, catalogue, model_files, pixel_layers
+from landuse.networks import bases, catalogue, model_files, pixel_layers, shipped
 
 if TYPE_CHECKING:
     import keras
@@ -92,6 +92,7 @@ def network_of(name: str | None, weights: str | None, epochs: int) -> str:
     OSError
         If the weights are a model that is not there.
     """
+    weights = _path_of(weights)
     if name is None and weights is not None and Path(weights).suffix == ".keras":
         name = model_files.read_record(weights)["network"]
         print(f"NETWORK is {name}, the network of {weights}")
@@ -100,6 +101,10 @@ def network_of(name: str | None, weights: str | None, epochs: int) -> str:
     name = name or "DenseNet201"
     catalogue.check_fine_tuning(name, epochs)
     return name
+
+
+def _path_of(weights: str | None) -> str | None:
+    return str(shipped.find_model(weights)) if weights in shipped.SHIPPED else weights
 
 
 def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
@@ -111,7 +116,7 @@ def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
         The network.
     weights : str or None
         "imagenet", the path of an official weights file (.h5) or of a model that `save` wrote
-        (.keras). None: at random, to compare with.
+        (.keras), or the name of a shipped one. None: at random, to compare with.
 
     Raises
     ------
@@ -122,6 +127,7 @@ def learned_network(name: str, weights: str | None) -> "LearnedNetwork":
     """
     from landuse.networks import catalogue
 
+    weights = _path_of(weights)
     if weights is None or Path(weights).suffix != ".keras":
         return imagenet_network(name, weights)
     record = model_files.read_record(weights)
