@@ -14,6 +14,7 @@ BENCHMARKS = (
     "dense_maps",
     "engines",
     "made_changes",
+    "packed_patches",
     "peak",
     "pixel_maps",
     "training_step",

@@ -35,6 +35,7 @@ LAYERS = (
     "outputs",
     "mapping",
     "segmentation",
+    "multilabel",
     "exporting",
     "changes",
     "checking",
