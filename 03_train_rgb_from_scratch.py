@@ -61,6 +61,8 @@ LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
 CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
+LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common are these where maps
+# will be made, one to the other; None: as among the patches
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
@@ -72,7 +74,7 @@ def main() -> None:
     split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse.evaluation import reports
+    from landuse.evaluation import priors, reports
     from landuse.networks import bases, catalogue, dense, pixel_layers, tops
     from landuse.training import growing, optimizers, runs, training_data
 
@@ -83,6 +85,7 @@ def main() -> None:
             return
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, NETWORK)
+        shares = priors.land_shares(LAND_SHARES, data.class_names)
 
         # 1. The network without its top, with random weights
         base = bases.base_network(NETWORK, bands=len(data.band_names), weights=None)
@@ -133,7 +136,7 @@ def main() -> None:
             mosaic_rate = LEARNING_RATE_MOSAICS or (rate / 3 if EPOCHS else rate)
             mosaics.compile(recipe.make(mosaic_rate, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
-        run.finish(data, BATCH_SIZE, reports.write_report, calibrate=CALIBRATE)
+        run.finish(data, BATCH_SIZE, reports.write_report, CALIBRATE, shares)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,8 @@ LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
 CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
+LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common are these where maps
+# will be made, one to the other; None: as among the patches
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
@@ -79,7 +81,7 @@ def main() -> None:
     split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse.evaluation import reports
+    from landuse.evaluation import priors, reports
     from landuse.networks import dense, pixel_layers, tops, transfer
     from landuse.training import optimizers, runs, training_data
 
@@ -93,6 +95,7 @@ def main() -> None:
         learned = transfer.learned_network(network, WEIGHTS)
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, network, WEIGHTS)
+        shares = priors.land_shares(LAND_SHARES, data.class_names)
 
         # 2. A new top; before the network, the bands are mixed to those that it knows
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
@@ -151,7 +154,7 @@ def main() -> None:
             # Beyond these steps, for dense maps: see patches among neighbours
             mosaics.compile(recipe.make(LEARNING_RATE, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
-        run.finish(data, BATCH_SIZE, reports.write_report, calibrate=CALIBRATE)
+        run.finish(data, BATCH_SIZE, reports.write_report, CALIBRATE, shares)
 
 
 if __name__ == "__main__":

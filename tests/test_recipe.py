@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from landuse.evaluation import calibration
+from landuse.evaluation import calibration, priors
 from landuse.networks import bases, dense, tops
 from landuse.patches import augmentation, patch_batches
 from landuse.training import growing, limits
@@ -118,3 +118,37 @@ def test_temperature_is_found_and_folded_into_the_model():
     before = np.log(np.asarray(model(given)))
     calibration.set_temperature(model, 2.0)
     np.testing.assert_allclose(np.asarray(model(given)), softmax(before / 2, axis=1), rtol=1e-4)
+
+
+def test_shares_of_the_land_shift_the_probabilities_as_bayes_says():
+    import keras
+
+    names = ["Annual", "Permanent", "Forest"]
+    shares = priors.land_shares(["Annual=9", "Permanent=1"], names)
+    shift = priors.shift_of_logits(shares, np.array([30, 20, 50]), names)
+    pixels = keras.Input((4,))
+    top = keras.layers.Dense(3, activation="softmax", name="probabilities")
+    model = keras.Model(pixels, top(pixels))
+    given = np.random.default_rng(0).normal(0, 1, (5, 4)).astype("float32")
+    before = np.asarray(model(given))
+    priors.shift_model(model, shift)
+    expected = before * np.array([0.5 * 0.9 / 0.3, 0.5 * 0.1 / 0.2, 1])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(model(given)), expected, rtol=1e-4)
+    assert (priors.shift_of_logits({}, np.array([30, 20, 50]), names) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["Vineyard=1"], r"'Vineyard=1': expected class=number, .* classes are Annual, Forest"),
+        (["Annual"], r"'Annual': expected class=number"),
+        (["Annual=none", "Forest=1"], r"'none' of Annual is no number above 0"),
+        (["Annual=-1", "Forest=1"], r"'-1' of Annual is no number above 0"),
+        (["Annual=1", "Annual=2"], r"Annual is given twice"),
+        (["Annual=1"], r"LAND_SHARES has Annual alone: give the classes that it shares"),
+    ],
+)
+def test_shares_that_mean_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        priors.land_shares(settings, ["Annual", "Forest"])

@@ -47,7 +47,11 @@ def make_split(folder, kind, counts=COUNTS, classes=CLASSES):
 
 
 def flags_of(settings):
-    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    flags = []
+    for name, value in settings.items():
+        flag = f"--{name.replace('_', '-')}"
+        flags += [flag, *value] if isinstance(value, list) else [f"{flag}={value}"]
+    return flags
 
 
 def run(script, **settings):
@@ -178,6 +182,7 @@ def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):
     path = folder / "05"
     settings = {**ONE_EPOCH, "network": "MobileNet", "bands": "SWIR"}
     settings |= {"epochs": 0, "mosaic_epochs": 1, "mosaic": 2}
+    settings["land_shares"] = ["Dark=3", "Light=1"]
     answer = run(
         "05_train_ms_from_scratch", path_to_split_datasets=ms, path_to_run=path, **settings
     )
@@ -185,6 +190,8 @@ def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):
     assert f"statistics of the training images: {ms / 'statistics.json'}" in answer.stdout
     record = check_run(path, "test", 3)
     assert record["dense"] is True
+    assert record["results"]["land_shares"] == {"Dark": 3, "Light": 1}
+    assert "added to their logits: Dark +0.41, Light -0.69" in answer.stdout
     assert phases(path) == ["mosaics"]
     assert record["band_names"] == ["B12", "B8A", "B04"]
     assert len(record["statistics"]["percentiles"]["50"]) == 3

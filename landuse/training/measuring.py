@@ -10,6 +10,7 @@ from landuse.evaluation import (
     measures,
     prediction_sets,
     predictions,
+    priors,
     reports,
     verdicts,
 )
@@ -33,6 +34,21 @@ def calibrate(run: "runs.Run", data: training_data.Data, batch_size: int) -> Non
     record["results"]["temperature"] = temperature
     model_files.save(model, record, run.model_path)
     print(f"calibrated on the {len(labels)} validation images: temperature {temperature:.2f}")
+
+
+def shift(run: "runs.Run", data: training_data.Data, land_shares: Mapping[str, float]) -> None:
+    """Make the model expect some classes as often as they are on the land, once."""
+    model, record = model_files.load(run.model_path)
+    if "land_shares" in record["results"]:
+        return
+    names = data.class_names
+    counts = np.bincount(data.train.labels, minlength=len(names))
+    added = priors.shift_of_logits(land_shares, counts, names)
+    priors.shift_model(model, added)
+    record["results"]["land_shares"] = dict(land_shares)
+    model_files.save(model, record, run.model_path)
+    told = ", ".join(f"{name} {added[names.index(name)]:+.2f}" for name in land_shares)
+    print(f"classes as common as on the land, added to their logits: {told}")
 
 
 def measure(

@@ -8,7 +8,7 @@ import contextlib
 import datetime
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +284,7 @@ class Run:
         batch_size: int | None = None,
         write_report: Callable[..., dict[str, Any]] | None = None,
         calibrate: bool = False,
+        land_shares: Mapping[str, float] | None = None,
     ) -> None:
         """Measure the best model, mark the run as finished and say where the model is.
 
@@ -297,6 +298,8 @@ class Run:
             `reports.write_report`, or another that takes the same.
         calibrate : bool
             Bring the probabilities of the model to the temperature that fits the validation part.
+        land_shares : dict, optional
+            Of `priors.land_shares`: class name -> how common it is where maps will be made.
 
         Raises
         ------
@@ -310,6 +313,8 @@ class Run:
         batch_size = batch_size or training_data.USUAL_BATCH
         if data is not None and calibrate:
             measuring.calibrate(self, data, batch_size)
+        if data is not None and land_shares:
+            measuring.shift(self, data, land_shares)
         if data is not None and write_report is not None:
             measuring.measure(self, data, batch_size, write_report)
         self.state.finished = True

@@ -336,6 +336,7 @@ ROWS = [
     _train(TRAIN_RGB, "no such network", "--network VGG99", "Fully supported: VGG16, DenseNet201"),
     _train(TRAIN_RGB, "network for larger images", "--network Xception", "no such network for"),
     _train(TUNE_RGB, "no such network", "--network vgg16", "Did you mean VGG16?"),
+    _train(TRAIN_RGB, "share of no class", "--land-shares Mars=1", "classes are", None, (CACHE,)),
     _train(
         TUNE_RGB,
         "fine-tuning what has no first block",
