@@ -6,7 +6,8 @@ A model of script 11 gives every pixel a class of its own.
 An image of exactly 64x64 px is a patch: its classes and their probabilities are printed.
 
 Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xml), a folder of
-         single-band files, a GeoTIFF or VRT; several of them; or patches of 64x64 px
+         single-band files, a GeoTIFF or VRT; several of them, a folder of products, a list
+         (.txt), a pattern ("products/*.zip"); or patches of 64x64 px
          PATH_TO_MODEL: a model.keras that a training script wrote, or eurosat_rgb, the one that
          comes with these scripts; it knows its bands and classes
 Writes   PATH_TO_LABEL_IMAGE (and beside it .qml, .png, .html, _areas.csv, _settings.json) and
@@ -33,6 +34,7 @@ PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: na
 # {run}: name of the model's run
 PATH_TO_PROB_IMAGE: str | None = None  # None: beside the labels, _probability in place of _label
 REPLACE = False  # True: a map that another model made may be replaced
+KEEP_MADE: bool | None = None  # keep a map that is there, made of the same; None: of several scenes
 
 # Map
 STRIDE = 8  # px from one cell of the map to the next; 1: a label for every pixel, 64 times slower
@@ -64,18 +66,30 @@ ENGINE: Literal["keras", "openvino", "onnx"] = "keras"  # others need packages, 
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
 BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024, dense 1536
+SCHEDULER: str | None = None  # scenes to workers of Dask: local, or the address of a scheduler
+WORKERS: int | None = None  # of SCHEDULER = "local"; None: one for every two cores
 
 
 def main() -> None:
     """Map each scene with the model, or name the classes of patches."""
-    from landuse.mapping import checks, classification, map_files, outcomes, plans
+    from landuse.mapping import (
+        checks,
+        classification,
+        clusters,
+        made_scenes,
+        map_files,
+        outcomes,
+        plans,
+        scene_lists,
+    )
     from landuse.outputs import class_colours
     from landuse.patches import single_patches
     from landuse.scenes import opening
 
-    images = checks.check_images(PATH_TO_IMAGE)
+    images = checks.check_images(scene_lists.expand(PATH_TO_IMAGE))
     checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE, COVERAGE)
     checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
+    clusters.check_scheduler(SCHEDULER, WORKERS)
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)  # its classes and bands, without the network
     if not model_files.is_of_pixels(record) and single_patches.are_patches(images):
@@ -85,6 +99,13 @@ def main() -> None:
         checks.check_sets(record, COVERAGE)
     class_colours.chosen_colours(COLOURS, record["class_names"])  # an error before any work
     checks.check_templates(PATH_TO_LABEL_IMAGE, PATH_TO_PROB_IMAGE, images)
+    constants = command_line.constants(globals())
+    if SCHEDULER is not None:
+        clusters.map_scenes(
+            __file__, constants, images, path_to_model, scheduler=SCHEDULER, workers=WORKERS
+        )
+        return
+    keep = len(images) > 1 if KEEP_MADE is None else KEEP_MADE
     results = outcomes.Outcomes(images)
     with contextlib.ExitStack() as stack:
         # Open each scene, and check that its map can be made before any is
@@ -116,8 +137,10 @@ def main() -> None:
                     replace=REPLACE,
                     stack=stack,
                     others=planned,
+                    may_be_kept=keep,
                 )
                 planned.append(plan)
+        planned = made_scenes.still_to_make(planned, keep, constants, results)
 
         # The trained network
         if planned:
@@ -150,7 +173,7 @@ def main() -> None:
                 written = map_files.write_files(
                     plan,
                     land_use,
-                    command_line.constants(globals()),
+                    constants,
                     quicklook=QUICKLOOK,
                     html=HTML,
                     polygons=POLYGONS,

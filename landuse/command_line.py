@@ -70,7 +70,7 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
     except (ValueError, OSError) as error:
         if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
             traceback.print_exc()
-        _stop(f"error: {_one_line(error)}", EXIT_BAD_INPUT)
+        _stop(f"error: {one_line(error)}", EXIT_BAD_INPUT)
 
 
 def _make_output_robust() -> None:
@@ -92,7 +92,8 @@ def _stop(message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Say an error of input in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return f"{' -> '.join(names)}: {error.strerror}"

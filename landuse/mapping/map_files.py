@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.mapping import grids, plans, saved_blocks
+from landuse.mapping import grids, made_scenes, plans, saved_blocks
 from landuse.outputs import area_tables, geotiffs, land_use_map, map_formats, map_layers
 from landuse.scenes import colour_scenes, thinning
 
@@ -42,7 +42,9 @@ def write_files(
             picture = read_picture(plan)
         scene = (picture,) if known.needs_picture else ()
         known.write(plan.beside(known.ending), land_use, *scene)
-    files.write_json(plan.beside("_settings.json"), {"settings": settings, **land_use.facts})
+    made = {made_scenes.KEY: made_scenes.key_of(plan, settings)}
+    kept = {"settings": made_scenes.settings_of(plan, settings), **made, **land_use.facts}
+    files.write_json(plan.beside("_settings.json"), kept)
     geotiffs.write_label_map(plan.label, land_use)
     shares = ", ".join(
         f"{area.class_name} {land_use.share_text(area.percent)}"

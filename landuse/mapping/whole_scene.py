@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from landuse import choices, map_values
 from landuse.mapping import (
@@ -25,6 +24,7 @@ from landuse.mapping import (
     methods,
     pixel_blocks,
     saved_blocks,
+    watching,
 )
 from landuse.networks import engines
 from landuse.scenes import scene_reader
@@ -211,9 +211,11 @@ def _layout(
     return layout
 
 
-def _progress(cells: int, blocks: list[map_blocks.Block], todo: list[int], method: str) -> tqdm:
+def _progress(
+    cells: int, blocks: list[map_blocks.Block], todo: list[int], method: str
+) -> watching.Bar:
     left = sum(blocks[index].rows * blocks[index].columns for index in todo)
-    return tqdm(
+    return watching.bar(
         total=cells,
         initial=cells - left,
         unit=" pixels" if method == "pixels" else " windows",

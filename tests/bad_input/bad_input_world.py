@@ -118,6 +118,7 @@ def write_scenes(folder):
     scenes = folder / "scenes"
     write_tif(scenes / "scene.tif", 80, 90)
     write_tif(scenes / "second.tif", 80, 90)
+    (scenes / "list.txt").write_text("scene.tif\n# another\nmissing.tif\n")
     write_tif(folder / "products" / "scene.tif", 80, 90, value=60000)
     write_tif(scenes / "patch.tif")
     write_tif(scenes / "small.tif", 63, 200)
