@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from landuse import choices, hand_edits, script_constants
+from landuse import choices, hand_edits, quick_starts, script_constants
 
 constants = script_constants.constants
 
@@ -51,6 +51,7 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
     """
     _make_output_robust()
     _quiet_tensorflow()
+    quick_starts.install()
     try:
         words = sys.argv[1:]
         if any(flag in words for flag in _HELP_FLAGS):

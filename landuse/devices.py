@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import platform
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
 def backend() -> str:
-    """Give the name of the package that Keras computes with."""
-    import keras
+    """Give the name of the package that Keras computes with, without importing Keras for it."""
+    if "keras" in sys.modules:
+        import keras
 
-    return keras.backend.backend()
+        return keras.backend.backend()
+    return chosen_backend()
+
+
+def chosen_backend() -> str:
+    """Give the name of the package that Keras will compute with once it is imported.
+
+    That is what KERAS_BACKEND says, else Keras's own file of settings, else TensorFlow.
+    """
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        settings = json.loads((home / "keras.json").read_text(encoding="utf-8"))
+        return str(settings.get("backend", "tensorflow"))
+    return "tensorflow"
 
 
 def gpus() -> list[str]:

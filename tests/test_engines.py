@@ -97,3 +97,17 @@ def test_onnxruntime_has_the_dense_form():
     found = engines.make_predict(model, pixels.shape, "onnx", dense_stride=8)(pixels)
     assert found.shape == expected.shape == (1, 5, 7, 3)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_model_lends_its_layers_a_precision_and_gets_them_back(precision):
+    model = nested_model("float32")
+    model.compile(optimizer="adam")
+    before = [layer.dtype_policy.name for layer in model._flatten_layers()]
+    expected = precisions.with_precision(model, precision)
+    with precisions.in_precision(model, precision) as lent:
+        assert lent is model
+        for own, other in zip(lent._flatten_layers(), expected._flatten_layers(), strict=True):
+            assert own.dtype_policy.name == other.dtype_policy.name, own.name
+    assert [layer.dtype_policy.name for layer in model._flatten_layers()] == before
+    assert model.compiled

@@ -17,6 +17,7 @@ LAYERS = (
     "downloads",
     "unpacking",
     "devices",
+    "quick_starts",
     "sensors",
     "band_words",
     "band_names",

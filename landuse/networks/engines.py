@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landuse import choices, devices, optional_packages
+from landuse import choices, devices, optional_packages, quick_starts
 from landuse.networks import onnx_graphs, precisions
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def make_predict(
         return _onnx_predict(model, shape, dense_stride)
     from landuse.networks import folding
 
-    network = _with_dense_form(precisions.with_precision(model, precision), dense_stride)
-    network = folding.fold_batch_normalization(network, by_depthwise=devices.has_onednn())
+    with precisions.in_precision(model, precision) as network, quick_starts.no_collecting():
+        network = _with_dense_form(network, dense_stride)
+        network = folding.fold_batch_normalization(network, by_depthwise=devices.has_onednn())
     # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
     # DenseNet201 then takes minutes.
     network.compile(jit_compile="auto")

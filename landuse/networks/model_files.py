@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landuse import files
+from landuse import files, quick_starts
 from landuse.networks import foreign_models
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
     from landuse.networks import measurements, pixel_layers  # noqa: F401  known before loading
 
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with quick_starts.no_collecting():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         written = foreign_models.version_of_keras(path)
