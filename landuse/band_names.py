@@ -14,7 +14,7 @@ from landuse import band_words, sensors
 NO_BAND = "-"  # in BAND_NAMES: a band of the file that is none of the sensor's
 MOST_QUOTED = 6
 
-_COUNT = re.compile(r"(?P<before>.*\D|)(?P<number>\d+)", re.DOTALL)
+_OF_A_BAND = re.compile(r"(?:^|[^0-9A-Za-z])[Bb][ _-]?$")
 _NAMED_COUNT = re.compile(r"\s*band[ _-]?(?P<number>\d+)(?![0-9A-Za-z])(?P<rest>.+)", re.I | re.S)
 _METADATA_OF_NAMES = re.compile(r"name|band|common|title|label|description|channel|^id$", re.I)
 
@@ -51,22 +51,33 @@ def quoted(texts: Iterable[str]) -> str:
 
 
 def _counted(descriptions: Sequence[str]) -> str | None:
-    """Return what stands before the numbers of texts that count from 1 or 0 on, else None."""
-    matches = [_COUNT.fullmatch(text.strip()) for text in descriptions]
-    if not matches or None in matches:
+    """Return what stands before the numbers of texts that count from 1 or 0 on, else None.
+
+    Other numbers stay the same, and a count may stand twice, as in "Layer_2 (:Band_2)".
+    """
+    texts = [re.split(r"(\d+)", text.strip().lower()) for text in descriptions]
+    if not texts or len({len(parts) for parts in texts}) > 1:
         return None
-    parts = [(match["before"], int(match["number"])) for match in matches if match]
-    before = parts[0][0]
-    first = min(parts[0][1], 1)  # some count from 0
-    expected = [(before.lower(), number) for number in range(first, first + len(parts))]
-    if [(text.lower(), number) for text, number in parts] != expected:
-        return None
-    return before
+    counting = 0
+    for place, column in enumerate(zip(*texts, strict=True)):
+        alone = len(texts) == 1 and texts[0][place:] == [column[0], ""]
+        if len(set(column)) == 1 and not alone:
+            continue
+        numbers = [int(part) if part.isdecimal() else -1 for part in column]
+        first = min(numbers[0], 1)  # some count from 0
+        if numbers != list(range(first, first + len(numbers))) or first < 0:
+            return None
+        counting = place
+    parts = re.split(r"(\d+)", descriptions[0].strip())
+    before = "".join(parts[:counting])
+    # "B1_median" is a name of Earth Engine's
+    has_more = "".join(parts[counting + 1 :])
+    return before if counting and not (has_more and _OF_A_BAND.search(before)) else None
 
 
 def _looks_like_names(before: str, descriptions: Sequence[str], sensor: sensors.Sensor) -> bool:
     """Tell B1, B2, ... and B01, b02, ... from "Band 1" and b1, which only count."""
-    is_letter = re.search(r"(?:^|[^0-9A-Za-z])[Bb][ _-]?$", before) is not None
+    is_letter = _OF_A_BAND.search(before) is not None
     from_zero = re.search(r"(?<!\d)0$", descriptions[0])
     numbers = {band.number for band in sensor.bands if band.number.isdecimal()}
     if not is_letter or from_zero or len(descriptions) > len(numbers):

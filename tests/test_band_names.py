@@ -59,6 +59,12 @@ def test_descriptions(text, band):
         ("stack_1", "stack_2"),
         ("1", "2", "3"),
         ("Band 1: 443 nm", "Band 2: 490 nm"),
+        ("Layer_1 (:Band_1)", "Layer_2 (:Band_2)", "Layer_3 (:Band_3)"),
+        ("Band 1 of 2", "Band 2 of 2"),
+        ("S2 stack [1]", "S2 stack [2]"),
+        ("Band_1_10m", "Band_2_10m"),
+        ("S2_B04_1", "S2_B04_2"),
+        ("Band 1",),
         tuple(f"B{number}" for number in range(1, 14)),
     ],
 )
@@ -77,6 +83,8 @@ def test_counts_are_no_names(texts):
         (("B4", "B3", "B2"), ("B04", "B03", "B02")),
         (("Band 1 (Red)", "Band 2 (Green)"), ("B04", "B03")),
         (("B2", "B3", "QA60"), ("B02", "B03", "")),
+        (("B1_median", "B2_median", "B3_median"), ("B01", "B02", "B03")),
+        (("B1",), ("B01",)),
     ],
 )
 def test_names_that_look_like_counts(texts, bands):
