@@ -81,7 +81,9 @@ def test_patches_are_opened_by_the_names_of_their_bands(tmp_path):
     assert patch_cache.bands_of_patches(four) == ("B02", "B03", "B04", "B08")
     opened = patch_cache.open_patches(four, BANDS_RGB)
     np.testing.assert_array_equal(opened[1], pixels_of(1, 4)[..., 2::-1])
-    with pytest.raises(ValueError, match=r"has no band B11; it names B02, B03, B04, B08"):
+    with pytest.raises(
+        ValueError, match=r"has no band B11; it names B02, B03, B04, B08; set BANDS"
+    ):
         patch_cache.open_patches(four, ["B11"])
 
 
@@ -140,6 +142,15 @@ def test_other_numbers_get_the_command_that_converts_them(tmp_path, divisor, com
     with pytest.raises(ValueError, match=r"a\.tif: cannot be read as an image") as caught:
         read_patch(path)
     assert command in str(caught.value)
+
+
+def test_patches_a_little_too_large_get_the_command_that_cuts_them(tmp_path):
+    large = np.ones((65, 65, 13), np.uint16)
+    with pytest.raises(ValueError, match=r"is 65x65 px, .*gdal_translate -srcwin 0 0 64 64"):
+        patch_cache.open_patches([write(tmp_path / "a.tif", large)])
+    with pytest.raises(ValueError, match=r"is 128x128 px, expected 64x64") as told:
+        patch_cache.open_patches([write(tmp_path / "b.tif", np.ones((128, 128, 13), np.uint16))])
+    assert "srcwin" not in str(told.value)
 
 
 def test_transparency_that_hides_nothing_is_left_out(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 TRAIN = "train one with one of the scripts 02 to 05"
-# By the ending, of files that no step reads.
+# By the ending, of files that no script reads.
 _KINDS = {
     ".pb": "a TensorFlow graph (SavedModel)",
     ".tflite": "a LiteRT model, made to be run elsewhere",
@@ -18,7 +18,7 @@ _KINDS = {
     ".pkl": "a Python pickle, which could run any code",
     ".joblib": "a Python pickle, which could run any code",
 }
-_EXPECTED = "expected the model.keras of a training step, which knows its bands and classes"
+_EXPECTED = "expected the model.keras of a training script, which knows its bands and classes"
 
 
 def check_kind(path: str | Path) -> None:
@@ -61,8 +61,8 @@ def _kind_of_hdf5(path: Path) -> str:
         return f"holds weights without their network: {_EXPECTED}; {TRAIN}"
     return (
         "is an HDF5 file (.h5, .hdf5), the form in which Keras 2 kept models or weights, without "
-        f"classes and bands: {_EXPECTED}; {TRAIN}. Weights of ImageNet go to WEIGHTS of the steps "
-        "02 and 04"
+        f"classes and bands: {_EXPECTED}; {TRAIN}. Weights of ImageNet go to WEIGHTS of the "
+        "scripts 02 and 04"
     )
 
 

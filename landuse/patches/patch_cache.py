@@ -23,6 +23,9 @@ from landuse.patches import image_files
 
 _FORMAT = 2  # of what is decoded; 1 took the bands of files by position
 _BLOCK = 256  # patches decoded before they are written
+MOST_TO_CUT = 80  # px: patches a little too large, as Earth Engine exports them (65x65)
+CUT = f": gdal_translate -srcwin 0 0 {sensors.PATCH_SIZE} {sensors.PATCH_SIZE} IN OUT cuts it"
+OTHER_BANDS = "; set BANDS in the training script to those that it has"
 
 
 _Kind = tuple[int, str, tuple[str, ...]]  # bands, type, names of the bands that it has
@@ -45,7 +48,7 @@ class Wanted:
 
 
 def band_positions(
-    patch: image_files.Patch, wanted: Sequence[str] | None, path: Path
+    patch: image_files.Patch, wanted: Sequence[str] | None, path: Path, advice: str = ""
 ) -> list[int] | None:
     """Find the wanted bands in a patch.
 
@@ -83,7 +86,7 @@ def band_positions(
     lacking = [name for name in wanted if name not in order]
     if lacking and patch.names:
         raise ValueError(
-            f"{path}: has no band {', '.join(lacking)}; it names {', '.join(patch.names)}"
+            f"{path}: has no band {', '.join(lacking)}; it names {', '.join(patch.names)}{advice}"
         )
     if lacking:
         raise ValueError(
@@ -100,8 +103,9 @@ def _decode(path: Path, wanted: Wanted) -> image_files.Patch | str:
         patch = image_files.read_named(path, wanted.order)
         if patch.pixels.shape[:2] != (size, size):
             found = f"{patch.pixels.shape[0]}x{patch.pixels.shape[1]}"
-            return f"{path}: is {found} px, expected {size}x{size}"
-        positions = band_positions(patch, wanted.bands, path)
+            fault = f"{path}: is {found} px, expected {size}x{size}"
+            return fault + (CUT if size <= min(patch.pixels.shape[:2]) <= MOST_TO_CUT else "")
+        positions = band_positions(patch, wanted.bands, path, OTHER_BANDS)
     except (ValueError, OSError) as error:
         return str(error)
     if positions is None:
