@@ -93,8 +93,12 @@ def words_of(text: str) -> list[str]:
 
 def is_of_something_else(text: str, sensor: sensors.Sensor) -> bool:
     """Tell whether a text is of what is made of a band, or of another sensor's."""
-    of_another = sensor is sensors.SENTINEL_2 and _OTHER_SENSOR.search(text)
-    return bool(of_another) or not _NOT_REFLECTANCE.isdisjoint(words_of(text))
+    return is_of_another(text, sensor) or not _NOT_REFLECTANCE.isdisjoint(words_of(text))
+
+
+def is_of_another(text: str, sensor: sensors.Sensor) -> bool:
+    """Tell whether a text is of a sensor whose bands have the same numbers and are others."""
+    return sensor is sensors.SENTINEL_2 and _OTHER_SENSOR.search(text) is not None
 
 
 def _colours_among(words: Sequence[str], known: dict[str, str]) -> list[tuple[int, int, str]]:

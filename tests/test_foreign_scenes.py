@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from make_products import IDS, TIME, make_band_folder, write_image
 from osgeo import gdal
+from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB, pooled_statistics
 from landuse.rasters import ground, reading, resampling, writing
@@ -213,6 +214,21 @@ def test_tiles_of_one_grid_are_one_scene(tmp_path):
     assert len(scene.files()) == 4
 
 
+def test_single_bands_that_are_named_inside_are_a_scene(tmp_path):
+    pixels = made(BANDS_MS)
+    for number, band in enumerate(BANDS_MS):
+        write(tmp_path / f"export_{number}.tif", pixels[..., [number]], [band])
+    found, valid, _ = read(tmp_path)
+    np.testing.assert_array_equal(found, pixels)
+    assert valid.all()
+
+
+def test_bands_of_another_sensor_are_not_taken_for_tiles(tmp_path):
+    write_bands(tmp_path, ["B2", "B3", "B4"], made(BANDS_RGB), "LC08_L1TP_192030_20150704_{}.TIF")
+    with pytest.raises(ValueError, match="holds bands of another sensor"):
+        read(tmp_path, BANDS_RGB)
+
+
 def test_a_vrt_has_the_names_of_its_sources(tmp_path):
     pixels = made(IDS)
     files = [str(write(tmp_path / "a.tif", pixels, EARTH_ENGINE))]
@@ -306,6 +322,16 @@ def test_a_mask_and_an_alpha_band_are_nodata(tmp_path):
     np.testing.assert_array_equal(read(path)[1], shown[..., 0] > 0)
 
 
+def test_a_band_called_alpha_is_one(tmp_path):
+    pixels = made(BANDS_MS)
+    shown = np.full((SIZE, SIZE, 1), 255, np.uint16)
+    shown[:, :30] = 0
+    path = write(tmp_path / "a.tif", np.concatenate([pixels, shown], axis=2), [*BANDS_MS, "Alpha"])
+    found, valid, _ = read(path)
+    np.testing.assert_array_equal(valid, shown[..., 0] > 0)
+    np.testing.assert_array_equal(found[valid], pixels[valid])
+
+
 def test_the_alpha_of_a_picture(tmp_path):
     colours = np.random.default_rng(0).integers(1, 255, (SIZE, SIZE, 4)).astype(np.uint8)
     colours[:, :, 3] = 255
@@ -392,6 +418,45 @@ def test_a_scene_that_became_one_value_is_refused(tmp_path):
         plausibility.check_against_model(scene, {"statistics": statistics})
 
 
+def checked(path, trained=None, bands=BANDS_MS, units="DN", **more):
+    """What is said of a scene before it is classified."""
+    trained = made(bands) if trained is None else trained
+    statistics = pooled_statistics(trained[np.newaxis], bands) | {"units": units}
+    with opening.open_scene(path, bands, units, **more) as scene:
+        return plausibility.check_against_model(scene, {"statistics": statistics})
+
+
+def test_a_scene_of_one_value_is_refused(tmp_path):
+    flat = np.full((SIZE, SIZE, 13), 1234, np.uint16)
+    with pytest.raises(ValueError, match=r"all pixels are the same \(B01 1234, B02 1234, "):
+        checked(write(tmp_path / "a.tif", flat, BANDS_MS))
+
+
+def test_a_band_that_holds_nothing_is_named(tmp_path):
+    cut = (made(BANDS_MS) // 40).astype(np.uint8)
+    (said,) = checked(write(tmp_path / "a.tif", cut, BANDS_MS))
+    assert "no valid pixel was met in a sample of the scene: B10 holds nothing but 0" in said
+    (said,) = checked(write(tmp_path / "b.tif", np.zeros_like(cut), BANDS_MS))
+    assert said == "no valid pixel was met in a sample of the scene"
+
+
+def test_nodata_that_is_not_declared_is_told(tmp_path):
+    pixels = made(BANDS_MS)
+    assert checked(write(tmp_path / "a.tif", pixels, BANDS_MS)) == []
+    pixels[:, :24] = 65535
+    (said,) = checked(write(tmp_path / "b.tif", pixels, BANDS_MS))
+    assert " % of the pixels hold 65535 or nearly that in all bands" in said
+    assert "gdal_edit.py -a_nodata 65535 FILE declares it" in said
+    assert checked(write(tmp_path / "c.tif", pixels, BANDS_MS, nodata=65535)) == []
+
+
+def test_a_band_of_cirrus_in_a_file_that_should_have_none(tmp_path):
+    names = [band for band in IDS if band != "B08"]  # as sen2r writes level L1C
+    path = write(tmp_path / "a.tif", made(names))
+    with pytest.raises(ValueError, match="band 10 of the file is as dark as B10 alone is"):
+        checked(path, made(WITHOUT_CIRRUS), WITHOUT_CIRRUS)
+
+
 def test_a_scale_that_is_none(tmp_path):
     path = write(tmp_path / "a.tif", made(BANDS_MS), BANDS_MS)
     with pytest.raises(ValueError, match="REFLECTANCE_SCALE is 0, expected more than 0"):
@@ -463,10 +528,12 @@ def test_a_degree_of_longitude_at_the_equator_and_a_reference_system_of_nowhere(
     assert ground.measure(PLACE, 'LOCAL_CS["here",UNIT["metre",1]]', (1, 1)) is None
 
 
-def test_pixels_that_are_not_square_are_said(tmp_path):
-    place = (*PLACE[:5], -20.0)
+@pytest.mark.parametrize(("width", "height"), [(10, 20), (9, 11)])
+def test_pixels_that_are_not_square_are_said(tmp_path, width, height):
+    place = (PLACE[0], width, *PLACE[2:5], -height)
     _, _, scene = read(write(tmp_path / "a.tif", made(BANDS_RGB), BANDS_RGB, place), BANDS_RGB)
-    assert "the pixels measure 10 m by 20 m on the ground" in scene.messages[0]
+    said = f"the pixels measure {width} m by {height} m on the ground"
+    assert said in scene.messages[0]
     assert "gdalwarp -t_srs EPSG:32632 -tr 10 10" in scene.messages[0]
 
 
@@ -474,7 +541,11 @@ def test_pixels_that_are_not_square_are_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["x_TCI", "T32TPP_PVI", "2023_True_color", "true-colour", "visual", "thumbnail"]
+    "name",
+    [
+        *("x_TCI", "T32TPP_PVI", "2023_True_color", "true-colour", "visual", "thumbnail", "a_NDVI"),
+        *("2023_Highlight_Optimized_Natural_Color", "L1C_False_color_(urban)"),
+    ],
 )
 def test_pictures_for_people_are_refused(tmp_path, name):
     path = write(tmp_path / f"{name}.tif", np.full((SIZE, SIZE, 3), 9, np.uint8))
@@ -499,6 +570,31 @@ def test_other_pictures_are_warned_of_and_noise_more(tmp_path):
     assert "right only if its colours were scaled" in warnings[0][0]
     assert "do not go together" in warnings[1][1]
     assert any("% of the pixels are darker" in warning for warning in warnings[1])
+
+
+def test_a_curve_for_the_eye_is_no_offset(tmp_path):
+    land = (made(BANDS_RGB) / 12).clip(1, 255).astype(np.uint8)
+    curve = (255 * (land / 255) ** 0.3).astype(np.uint8)
+    said = " ".join(checked(write(tmp_path / "a.tif", curve), land, BANDS_RGB, "rgb8"))
+    assert "even its darkest pixels (1 %) are brighter by" in said
+    assert "RADIOMETRIC_OFFSET" not in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_with_a_band_of_one_value(tmp_path):
+    land = (made(BANDS_RGB) / 12).clip(1, 255).astype(np.uint8)
+    one = land.copy()
+    one[..., 2] = 90
+    assert checked(write(tmp_path / "a.tif", one), land, BANDS_RGB, "rgb8")
+
+
+def test_grey_and_paletted_pictures_say_what_they_are(tmp_path):
+    grey = (made(["B04"]) / 12).clip(1, 255).astype(np.uint8)
+    with pytest.raises(ValueError, match=r"is a picture in grey, .*give the product itself"):
+        read(write(tmp_path / "grey.tif", grey), BANDS_RGB, units="rgb8")
+    Image.fromarray(grey[..., 0]).convert("P").save(tmp_path / "p.png")
+    with pytest.raises(ValueError, match=r"table of colours, .*gdal_translate -expand rgb"):
+        read(tmp_path / "p.png", BANDS_RGB, units="rgb8")
 
 
 # ---- containers

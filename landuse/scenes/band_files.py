@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landuse import band_file_names, band_names, sensors
+from landuse import band_file_names, band_names, band_words, sensors
 from landuse.rasters import descriptions, reading, virtual_rasters
 from landuse.scenes import products, sentinel2
 
@@ -16,7 +16,9 @@ IMAGE_ENDINGS = (".jp2", ".tif", ".tiff")
 TRUE_COLOUR = re.compile(r"(?:^|[_-])TCI(?:[_.-]|$)", re.IGNORECASE)
 # Pictures for people, by the names that browsers and catalogues give them.
 PICTURE = re.compile(
-    r"(?<![A-Za-z])(?:TCI|PVI|QL|true[ _-]?colou?r|visual|thumbnail|preview|quick[ _-]?look)"
+    r"(?<![A-Za-z])(?:TCI|PVI|QL|(?:true|false|natural)[ _-]?colou?r|visual|thumbnail|preview|"
+    r"quick[ _-]?look|browse|overview|NDVI|NDWI|NDSI|SWIR|(?:moisture|vegetation)[ _-]index|"
+    r"scene[ _-]?classification)"
     r"(?![A-Za-z])",
     re.IGNORECASE,
 )
@@ -112,11 +114,13 @@ def _name_of_source(path: Path, band: int, sensor: sensors.Sensor) -> str:
 
 
 def _undeclared_mask(raster: reading.Raster) -> int | None:
-    """Return the last band where it is an alpha band that the file does not call so.
+    """Return the last band where it is an alpha band that is not declared as one.
 
-    Such a band holds the largest value, and 0 where the others are not valid.
+    It is called "alpha", or holds the largest value, and 0 where the others are not valid.
     """
     info, last = raster.info, raster.info.bands - 1
+    if last > 0 and info.alpha is None and info.band_names[last].strip().lower() == "alpha":
+        return last
     if info.alpha is not None or last < 3 or info.band_names[last] or info.dtype.kind != "u":
         return None
     shown = raster.read_thinned(last)
@@ -227,7 +231,37 @@ def read_single_raster(
         raise ValueError(
             f"{path}: is a single band of a product; give the product's or the bands' folder"
         )
+    if alone and info.dtype == "uint8" and not any(info.band_names):
+        advice = (
+            f"gdal_translate -expand rgb {path} {path.stem}_rgb.tif makes red, green and blue of it"
+            if info.colours
+            else "give the product itself"
+        )
+        raise ValueError(
+            f"{path}: is a picture {'with a table of colours' if info.colours else 'in grey'}, and "
+            f"the model wants {', '.join(wanted)}: {advice}"
+        )
     return _product_of(path, info, mask, wanted, order)
+
+
+def bands_described(
+    folder: Path, files: Sequence[str], sensor: sensors.Sensor
+) -> tuple[list[band_file_names.BandOfFile], list[str]]:
+    """Return the bands of single-band files that name them inside, and the other files.
+
+    Nothing is found where a file holds several bands.
+    """
+    infos = [reading.read_info(folder / file) for file in files]
+    if any(len(info.data_bands) > 1 for info in infos):
+        return [], list(files)
+    found, others = [], []
+    for file, info in zip(files, infos, strict=True):
+        band = band_words.band_or_none(info.band_names[0], sensor)
+        if band:
+            found.append(band_file_names.BandOfFile(file, band, 0, ""))
+        else:
+            others.append(file)
+    return found, others
 
 
 def read_tiles(

@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from landuse import band_file_names, band_names, sensors
+from landuse import band_file_names, band_names, band_words, sensors
 from landuse.scenes import band_files, other_containers, product_files, products, sentinel2
 
 WHAT_IS_READ = (
@@ -84,7 +84,17 @@ def _find_in_folder(
     if inner:
         raise ValueError(f"{folder}: holds {len(inner)} products, name one: {', '.join(inner)}")
     other_containers.check_folder(folder)
+    sensor = sensors.sensor_of(wanted)
+    foreign = [name for name in images if band_words.is_of_another(name, sensor)]
+    if foreign:
+        raise ValueError(
+            f"{folder}: holds bands of another sensor ({band_names.quoted(foreign)}), and the "
+            f"model knows {sensor.name}'s"
+        )
     if len(images) > 1:
+        bands, others = band_files.bands_described(folder, images, sensor)
+        if len(bands) > 1:
+            return band_files.read_band_folder(folder, bands, others)
         return band_files.read_tiles(folder, images, wanted, order)
     if images:
         raise ValueError(

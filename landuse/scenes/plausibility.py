@@ -17,6 +17,10 @@ MANY_AT_FLOOR = 0.05  # share of pixels at DN 1, which visible bands never reach
 MOST_AT_FLOOR = 0.3  # that share is lower in 8-bit values
 MANY_OUTSIDE = 0.05  # share of the pixels of a picture outside of what 99.9 % of training are in
 LEAST_ALIKE = 0.3  # correlation of red, green and blue; of land it is above 0.7, of noise 0
+BRIGHT_SHADOWS = 0.25  # of the range: so much brighter are all dark pixels of a picture for the eye
+LEAST_IMPOSSIBLE = 60_000  # DN: six times the reflectance of snow
+MANY_IMPOSSIBLE = 0.001  # share of pixels that are as bright in all bands
+DARKER_THAN_ALL_BUT_CIRRUS = 100  # DN: of the brightest 1 % of pixels of B10, and of no other band
 
 
 def _to_dn(values: np.ndarray, units: str) -> np.ndarray:
@@ -134,6 +138,7 @@ def check_sample(
     assumed_order: Sequence[str] = (),
     one_class: bool = False,
     named_by_file: bool = False,
+    is_picture: bool = False,
 ) -> list[str]:
     """Compare pixels of a scene with the statistics of a model's training data.
 
@@ -151,6 +156,8 @@ def check_sample(
         Whether the pixels may be of one class, so that their median says nothing.
     named_by_file : bool
         Whether the names are what somebody has written into a file.
+    is_picture : bool
+        Whether the pixels are those of a picture, which no offset and no scale is applied to.
 
     Returns
     -------
@@ -170,7 +177,7 @@ def check_sample(
     dn = _to_dn(sample, units)
     levels = np.percentile(dn, (1, 50, 99), axis=0)
     trained = np.stack([known["1"], known["50"], known["99"]])
-    scale = _explain_scale(dn, levels, trained, band_names, level)
+    scale = None if is_picture else _explain_scale(dn, levels, trained, band_names, level)
     if scale is None:
         shift = 0
     elif "not subtracted" in scale:
@@ -185,6 +192,7 @@ def check_sample(
     )
     warnings = [scale] if scale else []
     if order and assumed_order:
+        _check_for_cirrus(levels[2], band_names, assumed_order)
         right = (order[1].get(band, band) for band in assumed_order)
         raise ValueError(
             f"the bands have no names, were taken as {' '.join(assumed_order)}, and seem to lie "
@@ -205,6 +213,21 @@ def check_sample(
         *_outside(levels, known["0.1"], known["99.9"], band_names),
         *_other_units(levels, known["0.1"], known["99.9"]),
     ]
+
+
+def _check_for_cirrus(
+    brightest: np.ndarray, band_names: Sequence[str], assumed_order: Sequence[str]
+) -> None:
+    """Refuse a file that has B10 where it was taken to have none, as sen2r writes it (TOA)."""
+    if "B10" in assumed_order:
+        return
+    for band, level in zip(band_names, brightest, strict=True):
+        if level < DARKER_THAN_ALL_BUT_CIRRUS:
+            raise ValueError(
+                f"the bands have no names, were taken as {' '.join(assumed_order)}, and band "
+                f"{list(assumed_order).index(band) + 1} of the file is as dark as B10 alone is, so "
+                "that they are others: set BAND_NAMES to the bands in the order of the file"
+            )
 
 
 def check_patch(patch: np.ndarray, record: dict[str, Any]) -> list[str]:
@@ -244,6 +267,8 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
     trained = record.get("processing_level")
     sample = scene.sample()
     _check_has_content(sample, scene)
+    if not len(sample):
+        return [_why_empty(scene)]
     try:
         warnings = check_sample(
             sample,
@@ -253,9 +278,18 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
             scene.level,
             scene.assumed_order,
             named_by_file=scene.named_by_file,
+            is_picture=scene.is_picture,
         )
     except ValueError as error:
         raise ValueError(f"{scene.name}: {error}") from error
+    impossible = (sample >= LEAST_IMPOSSIBLE).all(axis=1).mean()
+    if impossible > MANY_IMPOSSIBLE:
+        warnings.insert(
+            0,
+            f"{100 * impossible:.2g} % of the pixels hold {sample.max()} or nearly that in all "
+            f"bands: nodata that the file does not declare? gdal_edit.py -a_nodata {sample.max()} "
+            "FILE declares it",
+        )
     if scene.is_picture:
         warnings = [*_doubts_of_picture(sample, scene.band_names, record["statistics"]), *warnings]
     if trained and scene.level and trained != scene.level:
@@ -267,9 +301,29 @@ def check_against_model(scene: scene_reader.Scene, record: dict[str, Any]) -> li
     return warnings
 
 
+def _why_empty(scene: scene_reader.Scene) -> str:
+    """Say that nothing valid was met, and which band alone is to blame, if one is."""
+    empty = scene.empty_bands()
+    said = "no valid pixel was met in a sample of the scene"
+    if not empty or len(empty) == len(scene.band_names):
+        return said
+    return (
+        f"{said}: {', '.join(empty)} hold{'s' if len(empty) == 1 else ''} nothing but 0 or nodata, "
+        "and where one band has no value there is no class; were the numbers cut to 8 bits, or "
+        "divided, when the file was made?"
+    )
+
+
 def _check_has_content(sample: np.ndarray, scene: scene_reader.Scene) -> None:
     """Refuse a scene whose pixels all became the least or the largest value there is."""
     limits = (1, np.iinfo(sample.dtype).max)
+    if len(sample) > 1 and (sample == sample[0]).all() and not set(sample[0]) & set(limits):
+        pairs = zip(scene.band_names, sample[0], strict=True)
+        amounts = ", ".join(f"{band} {value}" for band, value in pairs)
+        raise ValueError(
+            f"{scene.name}: all pixels are the same ({amounts}), which no land is: give the image "
+            "itself"
+        )
     if len(sample) and any((sample == limit).all() for limit in limits):
         raise ValueError(
             f"{scene.name}: all pixels have become {sample[0, 0]}, the "
@@ -289,11 +343,19 @@ def _doubts_of_picture(
     ]
     if len(sample) < 2 or "percentiles" not in statistics:
         return doubts
-    alike = np.corrcoef(sample.astype(np.float64), rowvar=False)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a band of one value
+        alike = np.corrcoef(sample.astype(np.float64), rowvar=False)
     if np.nan_to_num(alike, nan=1.0).min() < LEAST_ALIKE:
         doubts.append("its colours do not go together as those of land seen from above do")
     low, high = (_known_levels(statistics, band_names, "rgb8")[end] for end in ("0.1", "99.9"))
     dn = _to_dn(sample, "rgb8")
+    known = _known_levels(statistics, band_names, "rgb8")["1"]
+    raised = (np.percentile(dn, 1, axis=0) - known) / sensors.DN_AT_255
+    if raised.min() > BRIGHT_SHADOWS:
+        doubts.append(
+            f"even its darkest pixels (1 %) are brighter by {100 * raised.min():.0f} % of the "
+            "range than those of the training data: an S-curve, or another one for the eye?"
+        )
     for band, values, least, most in zip(band_names, dn.T, low, high, strict=True):
         for share, side in (
             ((values < least).mean(), "darker"),

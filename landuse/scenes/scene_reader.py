@@ -24,6 +24,7 @@ Read = Callable[[int, int, int, int], tuple[np.ndarray, np.ndarray]]
 
 LARGEST_DN = 65535
 NEARLY = 0.2  # share by which pixels may be larger or smaller without a word
+OBLONG = 0.1  # share by which one side may be longer
 NOT_GEOREFERENCED: geotransforms.Geotransform = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 
@@ -116,8 +117,9 @@ def _ground_messages(size: ground.Ground | None, crs: str, path: str, pixel: flo
             f"{pixel:g} m wide, and areas are given in pixels and percent only"
         ]
     messages = []
-    if any(abs(side / pixel - 1) > NEARLY for side in (size.width, size.height)):
-        square = abs(size.width / size.height - 1) <= 0.02
+    oblong = abs(size.width / size.height - 1)
+    if oblong > OBLONG or any(abs(s / pixel - 1) > NEARLY for s in (size.width, size.height)):
+        square = oblong <= 0.02
         sides = f"{size.width:.3g} m" if square else f"{size.width:.3g} m by {size.height:.3g} m"
         messages.append(
             f"the pixels measure {sides} on the ground, those of the training images "
@@ -265,6 +267,10 @@ class Scene:
             clouds = self._clouds.read(window) if self._clouds is not None else False
         has_data = (pixels > 0).any(axis=2) if self.is_picture else pixels.all(axis=2)
         return pixels, has_data & ~np.asarray(clouds)
+
+    def empty_bands(self) -> list[str]:
+        """Return the bands of which not one pixel, of some from all over the scene, is valid."""
+        return [band.name for band in self._bands if not band.raster.read_thinned(band.index).size]
 
     def sample(self, count: int = 20_000, seed: int = 0) -> np.ndarray:
         """Draw valid pixels from windows spread over the scene.
