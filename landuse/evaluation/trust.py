@@ -59,7 +59,7 @@ class Trust:
             "trained": self.model,
             "measured": self.measured,
             "accuracy": dict(self.accuracy) or None,
-            "class_precision": dict(self.precision) or None,
+            "precisions": dict(self.precision) or None,
             "weak_classes": list(self.weak),
             "warnings": list(self.warnings),
             "cautions": list(self.cautions),
@@ -324,7 +324,7 @@ def of_tags(tags: Mapping[str, str]) -> Trust | None:
         model=tags["TRAINED"],
         measured=tags.get("MEASURED", ""),
         accuracy=read("ACCURACY", dict),
-        precision=read("CLASS_PRECISION", dict),
+        precision=read("PRECISIONS", dict) or read("CLASS_PRECISION", dict),  # older maps
         weak=read("WEAK_CLASSES", list),
         warnings=read("WARNINGS", list),
         cautions=read("CAUTIONS", list),
