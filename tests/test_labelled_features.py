@@ -227,7 +227,7 @@ def test_a_class_by_its_own_name_needs_no_row():
     merged, _, renamed = class_tables.merged_classes(names, CLASSES, table)
     found = class_tables.indices_of(names, merged, renamed)
     assert found[1] == found[2] == merged.index("Forest")
-    with pytest.raises(ValueError, match="names that are no class: 'lake'"):
+    with pytest.raises(ValueError, match="names that the table of classes lacks: 'lake'"):
         class_tables.indices_of(["lake"], merged, renamed)
 
 

@@ -117,6 +117,12 @@ def indices_of(
             for name, count in unknown.most_common(8)
         )
         more = ", ..." if len(unknown) > 8 else ""
+        if table is not None:
+            raise ValueError(
+                f"{source} has names that the table of classes lacks: {listed}{more}; the table has "
+                f"{', '.join(map(repr, chosen))}. Give them a row each (an empty class leaves a "
+                "name out)"
+            )
         raise ValueError(
             f"{source} has names that are no class: {listed}{more}; the classes are "
             f"{', '.join(class_names)}. Give a table with the columns reference and class (an "
