@@ -35,6 +35,7 @@ LAYERS = (
     "training",
     "outputs",
     "mapping",
+    "mosaics",
     "segmentation",
     "multilabel",
     "exporting",

@@ -11,7 +11,7 @@ LIST_ENDINGS = (".txt", ".lst")
 COMMENT = "#"
 
 
-def expand(given: str | Sequence[str]) -> list[str]:
+def expand(given: str | Sequence[str], setting: str = "PATH_TO_IMAGE") -> list[str]:
     """Name the scenes that PATH_TO_IMAGE stands for, one by one.
 
     A folder in which several products lie stands for all of them, a text file for what its lines
@@ -22,6 +22,8 @@ def expand(given: str | Sequence[str]) -> list[str]:
     ----------
     given : str or sequence of str
         What the user gave.
+    setting : str
+        For the message.
 
     Returns
     -------
@@ -36,10 +38,10 @@ def expand(given: str | Sequence[str]) -> list[str]:
         When a list is empty or no text.
     """
     texts = [given] if isinstance(given, str) else list(given)
-    return [scene for text in texts for scene in _expand_one(text)]
+    return [scene for text in texts for scene in _expand_one(text, setting)]
 
 
-def _expand_one(text: str) -> list[str]:
+def _expand_one(text: str, setting: str) -> list[str]:
     path = Path(text)
     if path.is_dir():
         products = sorted(item.name for item in path.iterdir() if PRODUCT.fullmatch(item.name))
@@ -54,7 +56,7 @@ def _expand_one(text: str) -> list[str]:
     if glob.has_magic(text) and "://" not in text:
         found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (absolute, too)
         if not found:
-            raise FileNotFoundError(f"PATH_TO_IMAGE: nothing fits the pattern {text}")
+            raise FileNotFoundError(f"{setting}: nothing fits the pattern {text}")
         return found
     return [text]
 

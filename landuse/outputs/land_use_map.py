@@ -65,6 +65,8 @@ class LandUseMap:
         digits as that allows.
     chosen_colours : mapping of str to colour
         Of classes for which somebody chose one; the others get what their names suggest.
+    counted : sequence of Area, optional
+        What `areas` gives where it was counted on a finer grid than these labels have.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class LandUseMap:
     caption: str = ""
     trust: trust.Trust | None = None
     chosen_colours: Mapping[str, class_colours.Colour] = field(default_factory=dict)
+    counted: Sequence[Area] | None = None
 
     def __post_init__(self) -> None:
         map_values.check_labels(self.labels, self.class_names)
@@ -132,6 +135,8 @@ class LandUseMap:
         a zone, areas on the map and on the ground differ by 0.2 % at most. Without a unit the
         hectares are 0.
         """
+        if self.counted is not None:
+            return list(self.counted)
         _, width, row_rotation, _, column_rotation, height = self.geotransform
         pixel = abs(width * height - row_rotation * column_rotation)
         counts = covered = map_values.label_sums(self.labels, None)

@@ -123,6 +123,7 @@ def write_html(
     picture: map_layers.Picture,
     *,
     points: Sequence[PagePoint] | None = None,
+    left: str = "Scene",
 ) -> None:
     """Write a page to look at the map in a browser; it loads nothing from anywhere.
 
@@ -136,12 +137,15 @@ def write_html(
         Of the scene.
     points : sequence of PagePoint, optional
         Shown on top of scene and map, in map coordinates.
+    left : str
+        What the picture is, in a word.
     """
     scene = map_layers.scene_layer(picture, map_layers.LARGEST_PAGE)
     texts = {
         "title": land_use.name,
         "subtitle": land_use.sensing_time,
         "caption": land_use.caption,
+        "left": left,
     }
     data = _page_data(scene, land_use)
     if points is not None:

@@ -16,6 +16,7 @@ TUNE_MS = "04_train_ms_finetuning.py"
 WIDEN = "04_train_ms_finetuning_alternative.py"
 TRAIN_MS = "05_train_ms_from_scratch.py"
 MAP = "06_classify_image.py"
+MOSAIC = "06_mosaic_maps.py"
 EVALUATE = "07_evaluate_model.py"
 CHECK = "08_check_map.py"
 BASELINE = "03_train_baseline.py"
@@ -81,6 +82,12 @@ def _map(wrong, command, message, may_appear=(), process=False):
     given = "--path-to-image scenes/scene.tif --path-to-model models/model.keras "
     given += "--path-to-label-image out/label.tif --path-to-prob-image out/probability.tif "
     return Row(MAP, wrong, given + command, message, may_appear, process)
+
+
+def _mosaic(wrong, command, message, may_appear=(), process=False):
+    given = "--path-to-maps dated/early_label.tif dated/late_label.tif "
+    given += "--path-to-mosaic out/mosaic_label.tif "
+    return Row(MOSAIC, wrong, given + command, message, may_appear, process)
 
 
 def _evaluate(wrong, command, message, may_appear=(), process=False):
@@ -578,6 +585,39 @@ ROWS = [
         "--path-to-image products/two_zones/T32TPP_20180211T102141_B03.tif",
         "is a single band",
     ),
+    # ---- 06, many maps
+    _mosaic("no such maps", "--path-to-maps no/*.tif", "PATH_TO_MAPS: nothing fits the pattern"),
+    _mosaic("map not there", "--path-to-maps no.tif", "PATH_TO_MAPS: no.tif is no file"),
+    _mosaic(
+        "a map twice",
+        "--path-to-maps dated/early_label.tif dated/early_label.tif",
+        "PATH_TO_MAPS names a map twice",
+    ),
+    _mosaic("scene for a map", "--path-to-maps scenes/scene.tif", "is no label map of script 06"),
+    _mosaic("damaged map", "--path-to-maps dated/cut_label.tif", "cut_label.tif"),
+    _mosaic(
+        "no probabilities",
+        "--path-to-maps dated/early_label.tif dated/alone_label.tif",
+        "its probabilities are missing (dated/alone_probability.tif)",
+    ),
+    _mosaic(
+        "other classes",
+        "--path-to-maps dated/early_label.tif dated/other_classes_label.tif",
+        "only maps of the same classes in the same order become one",
+    ),
+    _mosaic(
+        "two reference systems",
+        "--path-to-maps dated/early_label.tif dated/degrees_label.tif",
+        "choose one reference system for all, such as EPSG:3035",
+        process=True,
+    ),
+    _mosaic("no such system", "--mosaic-crs EPSG:99999", "is no coordinate reference system"),
+    _mosaic("system of the web", "--mosaic-crs http://a.b/c", "is a web address"),
+    _mosaic("no cells", "--cell 0", "CELL must be above 0, not 0"),
+    _mosaic("cells of a grain", "--cell 0.001", "choose larger cells than 0.001"),
+    _mosaic("in the place of a map", "--path-to-mosaic dated/stride_label.tif", "is no mosaic"),
+    _mosaic("no folder for it", "--path-to-mosaic no/a_label.tif", "does not exist; make it first"),
+    _mosaic("no labels", "--path-to-maps dated/nodata_label.tif", "has a label", ("out", "out/*")),
     # ---- 07
     _evaluate("model not there", "--path-to-model no.keras", "there is no model", process=True),
     _evaluate("misspelt folder", "--path-to-images split_ms/validatoin", "did you mean split_ms/"),
