@@ -25,7 +25,11 @@ def ahead(items: Iterable[Any]) -> Generator[Any]:
 
 
 def window_batches(
-    pixels: np.ndarray, chosen: np.ndarray, stride: int, batch_size: int
+    pixels: np.ndarray,
+    chosen: np.ndarray,
+    stride: int,
+    batch_size: int,
+    window: int = sensors.PATCH_SIZE,
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield the windows of the chosen cells in batches of one size.
 
@@ -35,23 +39,23 @@ def window_batches(
     Parameters
     ----------
     pixels : ndarray of shape (rows, columns, bands)
-        The block with its margin of 32 px.
+        The block with its margin of half a window.
     chosen : ndarray of shape (cell rows, cell columns), bool
         Cells to classify.
     stride : int
         Distance between windows in pixels.
     batch_size : int
         Windows in a batch.
+    window : int
+        Side of a window in pixels.
 
     Yields
     ------
-    batch : ndarray of shape (batch_size, 64, 64, bands), dtype of the pixels
+    batch : ndarray of shape (batch_size, window, window, bands), dtype of the pixels
     count : int
         How many of them are windows; the rest is filling.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(
-        pixels, (sensors.PATCH_SIZE, sensors.PATCH_SIZE), (0, 1)
-    )
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (window, window), (0, 1))
     windows = np.moveaxis(windows, 2, -1)[::stride, ::stride]
     rows, columns = np.nonzero(chosen)
     for first in range(0, len(rows), batch_size):
@@ -70,6 +74,7 @@ def classify_windows(
     stride: int,
     batch_size: int,
     report: Callable[[int], Any] = lambda count: None,
+    window: int = sensors.PATCH_SIZE,
 ) -> np.ndarray:
     """Give the class probabilities of the chosen cells of a block, window by window.
 
@@ -78,11 +83,13 @@ def classify_windows(
     data : BlockData
         Pixels and cells.
     predict : callable
-        (batch_size, 64, 64, bands) pixels -> (batch_size, classes) probabilities.
+        (batch_size, window, window, bands) pixels -> (batch_size, classes) probabilities.
     stride, batch_size : int
         Distance between windows in pixels, windows in a batch.
     report : callable
         Is told after each batch how many windows are done.
+    window : int
+        Side of a window in pixels.
 
     Returns
     -------
@@ -91,7 +98,7 @@ def classify_windows(
     """
     parts = []
     with contextlib.closing(
-        ahead(window_batches(data.pixels, data.chosen, stride, batch_size))
+        ahead(window_batches(data.pixels, data.chosen, stride, batch_size, window))
     ) as batches:
         for batch, count in batches:
             parts.append(np.array(predict(batch)[:count], np.float32))

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from landuse import sensors
-
-HALF_WINDOW = sensors.PATCH_SIZE // 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Grid:
         First cell, counted from the scene's own corner.
     rows, columns : int
         Number of cells.
+    window : int
+        Side in pixels of the window that each cell stands for.
     """
 
     stride: int
@@ -39,6 +39,7 @@ class Grid:
     column: int
     rows: int
     columns: int
+    window: int = sensors.PATCH_SIZE
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,15 +52,17 @@ class Grid:
         return self.rows * self.columns
 
 
-def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
+def scene_grid(shape: tuple[int, int], stride: int, window: int = sensors.PATCH_SIZE) -> Grid:
     """Give the grid that covers a whole scene.
 
     Parameters
     ----------
     shape : tuple of int
-        Rows and columns of the scene, at least 64 each.
+        Rows and columns of the scene, at least those of a window.
     stride : int
         Side of a cell in pixels, 1 or more.
+    window : int
+        Side of a window in pixels, even.
 
     Raises
     ------
@@ -67,10 +70,10 @@ def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
         When the scene is smaller than a window, the stride is no positive whole number, or so
         large that no cell has its centre in the scene.
     """
-    if min(shape) < sensors.PATCH_SIZE:
+    if min(shape) < window:
         raise ValueError(
             f"the scene has {shape[0]}x{shape[1]} px (rows x columns), but a window needs "
-            f"{sensors.PATCH_SIZE}x{sensors.PATCH_SIZE}: choose a larger part of the scene"
+            f"{window}x{window}: choose a larger part of the scene"
         )
     if stride != int(stride) or stride < 1:
         raise ValueError(f"STRIDE must be a whole number of pixels from 1 up, not {stride}")
@@ -80,7 +83,8 @@ def scene_grid(shape: tuple[int, int], stride: int) -> Grid:
             f"STRIDE = {stride} is too large for a scene of {shape[0]}x{shape[1]} px: no cell has "
             f"its centre in it; the largest that fits is {largest}"
         )
-    return Grid(stride, 0, 0, math.ceil(shape[0] / stride), math.ceil(shape[1] / stride))
+    rows, columns = (math.ceil(side / stride) for side in shape)
+    return Grid(stride, 0, 0, rows, columns, window)
 
 
 def grid_in_bounds(
@@ -129,7 +133,13 @@ def grid_in_bounds(
             f"BOUNDS {tuple(bounds)} lie outside the scene, which spans {spans} (left, bottom, "
             f"right, top) in its own coordinates{f', {system}' if system else ''}{hint}"
         )
-    return Grid(grid.stride, rows[0], columns[0], rows[1] - rows[0], columns[1] - columns[0])
+    return replace(
+        grid,
+        row=rows[0],
+        column=columns[0],
+        rows=rows[1] - rows[0],
+        columns=columns[1] - columns[0],
+    )
 
 
 def _cells_between(
@@ -169,9 +179,11 @@ def grid_geotransform(
     )
 
 
-def window_starts(first: int, count: int, stride: int) -> np.ndarray:
+def window_starts(
+    first: int, count: int, stride: int, window: int = sensors.PATCH_SIZE
+) -> np.ndarray:
     """Give the first row of the windows of `count` cells from cell `first` on (or columns)."""
-    return (first + np.arange(count)) * stride + stride // 2 - HALF_WINDOW
+    return (first + np.arange(count)) * stride + stride // 2 - window // 2
 
 
 def pixels_in_grid(grid: Grid, shape: tuple[int, int]) -> tuple[int, int, int, int]:

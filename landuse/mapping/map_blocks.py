@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landuse import sensors
 from landuse.mapping import grids
 from landuse.scenes import scene_reader
 
@@ -105,35 +104,38 @@ def read_block(
     if inside is not None and not inside[block.cells].any():
         return BlockData(np.empty((0, 0, 0), np.uint8), inside[block.cells])
     rows, columns = size or (block.rows, block.columns)
-    wanted_rows = _pixels_of_windows(grid.row + block.row, rows, grid.stride, margin)
-    wanted_columns = _pixels_of_windows(grid.column + block.column, columns, grid.stride, margin)
+    wanted_rows = _pixels_of_windows(grid.row + block.row, rows, grid, margin)
+    wanted_columns = _pixels_of_windows(grid.column + block.column, columns, grid, margin)
     sources = mirrored(wanted_rows, shape[0]), mirrored(wanted_columns, shape[1])
     row, column = int(sources[0].min()), int(sources[1].min())
     extent = row, column, int(sources[0].max()) + 1 - row, int(sources[1].max()) + 1 - column
     pixels, valid = read(*extent)
     spread = sources[0] - row, sources[1] - column
     windows_valid = _take(valid, spread)[margin:, margin:]
-    chosen = _mostly_valid(windows_valid, block, grid.stride)
+    chosen = _mostly_valid(windows_valid, block, grid)
     chosen &= _valid_centres(valid, (row, column), shape, grid, block)
     if inside is not None:
         chosen &= inside[block.cells]
     if mirror_nodata and chosen.any() and not valid.all():
-        pixels = _read_without_nodata(read, extent, shape)
+        pixels = _read_without_nodata(read, extent, shape, grid.window)
     return BlockData(_take(pixels, spread), chosen)
 
 
 def _read_without_nodata(
-    read: scene_reader.Read, extent: tuple[int, int, int, int], shape: tuple[int, int]
+    read: scene_reader.Read,
+    extent: tuple[int, int, int, int],
+    shape: tuple[int, int],
+    window: int,
 ) -> np.ndarray:
     """Read pixels, and the reflection of their neighbours where they are nodata.
 
-    So much more is read around them that what a window gets does not depend on its block: up to
-    45 px from its valid centre to nodata in its corner, and as far again to what is reflected.
+    So much more is read around them that what a window gets does not depend on its block: less
+    than a window from its valid centre to nodata in its corner and again to what is reflected.
     """
     first, last, inner = [], [], []
     for start, count, size in zip(extent[:2], extent[2:], shape, strict=True):
-        first.append(max(0, start - sensors.PATCH_SIZE))
-        last.append(min(size, start + count + sensors.PATCH_SIZE))
+        first.append(max(0, start - window))
+        last.append(min(size, start + count + window))
         inner.append(slice(start - first[-1], start - first[-1] + count))
     pixels, valid = read(first[0], first[1], last[0] - first[0], last[1] - first[1])
     return without_nodata(pixels, valid)[tuple(inner)]
@@ -170,10 +172,10 @@ def without_nodata(pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _pixels_of_windows(first: int, count: int, stride: int, margin: int) -> np.ndarray:
+def _pixels_of_windows(first: int, count: int, grid: grids.Grid, margin: int) -> np.ndarray:
     """Rows of the scene that the windows of `count` cells cover, with a margin."""
-    start = int(grids.window_starts(first, 1, stride)[0]) - margin
-    return start + np.arange((count - 1) * stride + sensors.PATCH_SIZE + 2 * margin)
+    start = int(grids.window_starts(first, 1, grid.stride, grid.window)[0]) - margin
+    return start + np.arange((count - 1) * grid.stride + grid.window + 2 * margin)
 
 
 def mirrored(indices: np.ndarray, size: int) -> np.ndarray:
@@ -190,19 +192,15 @@ def _take(array: np.ndarray, indices: tuple[np.ndarray, np.ndarray]) -> np.ndarr
     return array
 
 
-def _mostly_valid(valid: np.ndarray, block: Block, stride: int) -> np.ndarray:
+def _mostly_valid(valid: np.ndarray, block: Block, grid: grids.Grid) -> np.ndarray:
     """Cells of which no more than half of the window is nodata."""
     if valid.all():
         return np.ones((block.rows, block.columns), bool)
     sums = np.pad(np.cumsum(np.cumsum(~valid, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
+    stride, size = grid.stride, grid.window
     first = slice(None, block.rows * stride, stride), slice(None, block.columns * stride, stride)
-    whole = (
-        sums[sensors.PATCH_SIZE :, sensors.PATCH_SIZE :]
-        - sums[: -sensors.PATCH_SIZE, sensors.PATCH_SIZE :]
-        - sums[sensors.PATCH_SIZE :, : -sensors.PATCH_SIZE]
-        + sums[: -sensors.PATCH_SIZE, : -sensors.PATCH_SIZE]
-    )
-    return whole[first] * 2 <= sensors.PATCH_SIZE**2
+    whole = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
+    return whole[first] * 2 <= size**2
 
 
 def _valid_centres(
@@ -213,10 +211,12 @@ def _valid_centres(
     block: Block,
 ) -> np.ndarray:
     """Cells whose centre pixel, or the scene's last one before it, is valid."""
-    rows = grids.window_starts(grid.row + block.row, block.rows, grid.stride) + grids.HALF_WINDOW
-    columns = (
-        grids.window_starts(grid.column + block.column, block.columns, grid.stride)
-        + grids.HALF_WINDOW
+    rows, columns = (
+        grids.window_starts(first, count, grid.stride, grid.window) + grid.window // 2
+        for first, count in (
+            (grid.row + block.row, block.rows),
+            (grid.column + block.column, block.columns),
+        )
     )
     rows = np.minimum(rows, shape[0] - 1) - origin[0]
     columns = np.minimum(columns, shape[1] - 1) - origin[1]

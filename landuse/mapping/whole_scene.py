@@ -73,7 +73,7 @@ def classify_scene(
     shape : tuple of int
         Rows and columns of the scene.
     predict : callable
-        Window by window (batch_size, 64, 64, bands) -> (batch_size, classes); dense (1, rows,
+        Windows, (batch_size, window, window, bands) -> (batch_size, classes); dense (1, rows,
         columns, bands) -> (1, cell rows, cell columns, classes); by pixels (1, rows, columns,
         bands) -> (1, rows, columns, classes).
     stride : int
@@ -175,7 +175,7 @@ def classify_scene(
                 probabilities = pixel_blocks.classify(data, predict, grid, blocks[index])
             else:
                 probabilities = _classify_block(
-                    data, predict, method, stride, batch_size, margin, progress.update
+                    data, predict, method, grid, batch_size, margin, progress.update
                 )
             values = _values(
                 probabilities, data.chosen, class_count, min_probability, layout, set_threshold
@@ -230,7 +230,7 @@ def _classify_block(
     data: map_blocks.BlockData,
     predict: engines.Predict,
     method: str,
-    stride: int,
+    grid: grids.Grid,
     batch_size: int,
     margin: int,
     report: Callable[[int], Any],
@@ -238,8 +238,10 @@ def _classify_block(
     if not data.chosen.any():
         return np.empty((0, 0), np.float32)
     if method == "dense":
-        return block_classes.classify_densely(data, predict, stride, margin)
-    return block_classes.classify_windows(data, predict, stride, batch_size, report)
+        return block_classes.classify_densely(data, predict, grid.stride, margin)
+    return block_classes.classify_windows(
+        data, predict, grid.stride, batch_size, report, grid.window
+    )
 
 
 def _values(
