@@ -126,6 +126,16 @@ class Part:
         return self.store[self.positions[indices]]
 
 
+def check_bands(band_names: Sequence[str]) -> None:
+    """Raise a ValueError for a band that patches of BigEarthNet lack."""
+    lacking = [name for name in band_names if name not in BANDS]
+    if lacking:
+        raise ValueError(
+            f"BANDS: patches of BigEarthNet are of Level 2A and have no {', '.join(lacking)}; they "
+            f"have {', '.join(BANDS)}: BANDS = 'L2A' are all of them"
+        )
+
+
 def shard_path(folder: Path, shard: int) -> Path:
     """Give the file of a shard."""
     return folder / f"shard_{shard:05d}.npy"
@@ -150,12 +160,7 @@ def open_store(
     OSError
         When there is no room, the folder cannot be written, or another run is packing.
     """
-    lacking = [name for name in band_names if name not in BANDS]
-    if lacking:
-        raise ValueError(
-            f"BANDS: patches of BigEarthNet are of Level 2A and have no {', '.join(lacking)}; they "
-            f"have {', '.join(BANDS)}"
-        )
+    check_bands(band_names)
     home = Path(cache) if cache is not None else listing.folder / ".cache"
     folder = home / _key(listing, band_names)
     try:

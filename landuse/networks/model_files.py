@@ -19,6 +19,7 @@ RECORD_MEMBER = "landuse.json"
 RECORD_FORMAT = 1
 _KERAS_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _LARGEST_RECORD = 64 << 20  # bytes; ours have some ten thousand
+SEVERAL_LABELS = "labels"  # the task of a model that gives a patch several
 _MOST_CLASSES = 254  # labels are uint8, 255 is nodata, and "uncertain" may come to the classes
 _KINDS = {
     "class_names": list,
@@ -148,7 +149,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
         order of the input), "units" ("DN", or "rgb8" for 1..255), "patch_size" (pixels),
         "statistics" (of the training data), "network", "weights" (their origin, None for
         random), "dense" (whether trained for dense maps), "task" ("pixels" for a model that
-        classifies pixels; those of patches have none), "processing_level",
+        classifies pixels, "labels" for one that gives patches several labels; others have
+        none), "thresholds" (of several labels, from which on each counts), "processing_level",
         "built_in_sample" (whether the training data were that; older models do not say),
         "run" (name of the run folder) and "split" (see `split_identity.identity`; older models
         have neither),
@@ -184,6 +186,29 @@ def read_record(path: str | Path) -> dict[str, Any]:
 def is_of_pixels(record: dict[str, Any]) -> bool:
     """Tell whether a model classifies pixels (script 11), not patches."""
     return record.get("task") == "pixels"
+
+
+def has_several_labels(record: dict[str, Any]) -> bool:
+    """Tell whether a model gives a patch several labels (script 10), not one class."""
+    return record.get("task") == SEVERAL_LABELS
+
+
+def check_gives_one_class(record: dict[str, Any], path: str | Path, instead: str) -> None:
+    """Raise a ValueError for a model that gives several labels, where one class is needed.
+
+    Parameters
+    ----------
+    record : dict
+    path : str or Path
+        Of the model.
+    instead : str
+        What to do.
+    """
+    if has_several_labels(record):
+        raise ValueError(
+            f"{path} gives a patch several labels (script 10), and here one class is needed: "
+            f"{instead}"
+        )
 
 
 def check_is_of_patches(record: dict[str, Any], path: str | Path, instead: str) -> None:

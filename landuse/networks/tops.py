@@ -9,7 +9,13 @@ from landuse import sensors
 from landuse.networks import catalogue, pixel_layers
 
 
-def new_top(features: Any, name: str, class_names: Sequence[str], dropout: float = 0.5) -> Any:
+def new_top(
+    features: Any,
+    name: str,
+    class_names: Sequence[str],
+    dropout: float = 0.5,
+    activation: str = "softmax",
+) -> Any:
     """Put a new top on the features of a network: pooling, dense layers, probabilities.
 
     Parameters
@@ -20,6 +26,8 @@ def new_top(features: Any, name: str, class_names: Sequence[str], dropout: float
     class_names : sequence of str
     dropout : float
         Share of the values dropped before each dense layer, while training.
+    activation : {"softmax", "sigmoid"}
+        One class of several, or each class by itself.
 
     Returns
     -------
@@ -38,7 +46,7 @@ def new_top(features: Any, name: str, class_names: Sequence[str], dropout: float
     if not catalogue.network(name).top:
         values = keras.layers.Dropout(dropout, name="dropout")(values)
     return keras.layers.Dense(
-        len(class_names), activation="softmax", dtype="float32", name="probabilities"
+        len(class_names), activation=activation, dtype="float32", name="probabilities"
     )(values)
 
 

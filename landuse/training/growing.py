@@ -7,15 +7,16 @@ import keras
 from landuse import sensors
 
 
-def check_sizes(sizes: Sequence[int]) -> None:
+def check_sizes(sizes: Sequence[int], patch: int = sensors.PATCH_SIZE) -> None:
     """Raise a ValueError for sizes of pictures that nothing can be trained with.
 
     Parameters
     ----------
     sizes : sequence of int
-        Pixels along a side: rising, of 32 to 64, the last 64.
+        Pixels along a side: rising, from 32 on, the last that of the patches.
+    patch : int
+        Pixels along a side of the patches.
     """
-    patch = sensors.PATCH_SIZE
     rises = list(sizes) == sorted(set(sizes))
     if not sizes or sizes[-1] != patch or not rises or sizes[0] < 32:
         raise ValueError(
@@ -59,9 +60,9 @@ def learner(model: keras.Model, sizes: Sequence[int]) -> keras.Model:
     Parameters
     ----------
     model : keras.Model
-        (batch, 64, 64, bands) to (batch, classes), with a pooling over all its features.
+        (batch, rows, columns, bands) to (batch, classes), with a pooling over all its features.
     sizes : sequence of int
-        With 64 only, it is `model` itself.
+        With one only, it is `model` itself.
     """
     if len(sizes) == 1:
         return model

@@ -39,13 +39,15 @@ _CHOICES = {
 }
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
+def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_SIZE) -> None:
     """Raise a ValueError, before any work, for constants that nothing can be trained with.
 
     Parameters
     ----------
     settings : mapping
         Constants of a training script by their names; those that are missing are not checked.
+    patch_size : int
+        Pixels along a side of the patches.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     for name, least in _LEAST.items():
@@ -75,7 +77,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             "Set INPUT_SIZE = 64, or MOSAIC_EPOCHS = 0"
         )
     if "PICTURE_SIZES" in given:
-        growing.check_sizes(given["PICTURE_SIZES"])
+        growing.check_sizes(given["PICTURE_SIZES"], patch_size)
     if "BANDS" in given:
         sensors.chosen_bands(given["BANDS"])
     batch = given.get("BATCH_SIZE", 64)  # what None usually stands for

@@ -377,7 +377,13 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
 
 @contextlib.contextmanager
 def start(
-    path_to_run: str, network: str, settings: dict[str, Any], *, seed: int, precision: str
+    path_to_run: str,
+    network: str,
+    settings: dict[str, Any],
+    *,
+    seed: int,
+    precision: str,
+    patch_size: int = sensors.PATCH_SIZE,
 ) -> Iterator[Run]:
     """Open a run, new or one to go on with, after its constants were checked.
 
@@ -392,13 +398,15 @@ def start(
         Of weights, order and augmentation.
     precision : str
         See `precisions.set_precision`.
+    patch_size : int
+        Pixels along a side of the patches.
 
     Raises
     ------
     ValueError, OSError
         For constants that nothing can be trained with, and as `open_run` does.
     """
-    limits.check_settings(settings)
+    limits.check_settings(settings, patch_size)
     folder = path_to_run.replace("{network}", network)
     with open_run(folder, settings) as run:
         keras.utils.set_random_seed(seed)
