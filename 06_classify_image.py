@@ -2,7 +2,8 @@
 
 Each cell of the map gets the class of the 64x64 window centred on it; with STRIDE = 8 a cell is
 8 px wide (80 m for Sentinel-2). At the scene's edges its reflection stands in for what is beyond.
-A model of script 11 gives every pixel a class of its own.
+A model of script 11 gives every pixel a class of its own. One of script 10 gives each cell the
+probability of every class in a window of 120x120 px: several may be there, so no label is written.
 An image of exactly 64x64 px is a patch: its classes and their probabilities are printed.
 
 Reads    PATH_TO_IMAGE: an L1C or L2A product (.SAFE folder, .SAFE.zip, MTD_*.xml), a folder of
@@ -81,6 +82,7 @@ def main() -> None:
         outcomes,
         plans,
         scene_lists,
+        several_labels,
     )
     from landuse.outputs import class_colours
     from landuse.patches import single_patches
@@ -92,7 +94,12 @@ def main() -> None:
     clusters.check_scheduler(SCHEDULER, WORKERS)
     path_to_model = shipped.find_model(PATH_TO_MODEL)
     record = model_files.read_record(path_to_model)  # its classes and bands, without the network
-    if not model_files.is_of_pixels(record) and single_patches.are_patches(images):
+    has_several = model_files.has_several_labels(record)
+    if has_several:
+        several_labels.check_wanted(
+            min_probability=MIN_PROBABILITY, doubt=DOUBT, polygons=POLYGONS, colours=COLOURS
+        )
+    elif not model_files.is_of_pixels(record) and single_patches.are_patches(images):
         show_patches(images, path_to_model, record)
         return
     if DOUBT:
@@ -156,6 +163,13 @@ def main() -> None:
                     batch_size=BATCH_SIZE,
                     block_size=BLOCK_SIZE,
                 )
+
+                if has_several:
+                    # How probable each class is in the window around each cell
+                    found, facts = several_labels.classify(plan, network, PROBABILITY_TYPE)
+                    written = several_labels.write_files(plan, found, facts, constants)
+                    results.note(plan.image, plan.probability, written)
+                    continue
 
                 # The class of the window around each cell
                 land_use = classification.classify(

@@ -13,6 +13,8 @@ Writes   PATH_TO_REPORT (by default beside the model, as evaluation_validation/ 
          confusion_matrix.png, reliability.png, worst_confusions.png
          model.html beside the model: its card, classes with example patches, confusions,
          calibration, and where these were measured
+         Of a model of script 10, which gives several labels: report.md and report.json with F1 and
+         average precision, and together.png; PATH_TO_IMAGES is then a folder of BigEarthNet
 Run      python 07_evaluate_model.py
 """
 
@@ -56,6 +58,10 @@ def main() -> None:
     model_files.check_is_of_patches(
         record, path_to_model, "how right it is stands in the report beside it"
     )
+
+    if model_files.has_several_labels(record):
+        measure_several_labels(path_to_model, record)
+        return
 
     from landuse.evaluation import (
         measured_images,
@@ -130,6 +136,25 @@ def main() -> None:
     if MODEL_PAGE:
         print(f"page on the model: {page}")
     print(f"report: {folder / 'report.md'}")
+
+
+def measure_several_labels(path_to_model: Path, record: dict[str, Any]) -> None:
+    """Measure a model that gives several labels, and write its report."""
+    from landuse.evaluation import reports
+    from landuse.multilabel import label_evaluation
+
+    if CALIBRATE:
+        raise ValueError(
+            "CALIBRATE is for models of one class; those of several labels have thresholds, which "
+            "script 10 finds on the validation part"
+        )
+    measured = label_evaluation.find(record, path_to_model, PATH_TO_IMAGES, PART)
+    print(f"model: {path_to_model}\npatches: {measured.describe()}", flush=True)
+    data = label_evaluation.read_data(measured, record, SKIP_BAD_PATCHES)
+    name = measured.name(measured.part or data.measured)
+    folder = reports.make_folder(PATH_TO_REPORT or path_to_model.parent / f"evaluation_{name}")
+    with files.lock(folder, "writing the report"):
+        label_evaluation.write_report(folder, measured, data, path_to_model, BATCH_SIZE)
 
 
 def check_classes(

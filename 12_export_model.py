@@ -57,6 +57,9 @@ def main() -> None:
     model_files.check_is_of_patches(
         record, path_to_model, "script 06 maps with it, also with ENGINE = 'openvino' or 'onnx'"
     )
+    model_files.check_gives_one_class(
+        record, path_to_model, "script 06 maps with it, also with ENGINE = 'openvino' or 'onnx'"
+    )
     dense_stride = exports.dense_stride_for(file_format, record, DENSE_STRIDE)
     bands = len(record["band_names"])
     shape = exports.shape_of(file_format, bands, BATCH, dense_stride, IMAGE_SIZE)

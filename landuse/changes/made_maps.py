@@ -58,6 +58,9 @@ def maps_of_scenes(
     checks.check_templates(path_to_label_image, None, images)
     path_to_model = str(shipped.find_model(path_to_model))
     record = model_files.read_record(path_to_model)
+    model_files.check_gives_one_class(
+        record, path_to_model, "maps of one class for each cell are compared"
+    )
     settings = {
         "PATH_TO_IMAGE": [str(image) for image in images],
         "PATH_TO_MODEL": path_to_model,

@@ -105,6 +105,8 @@ def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
     told = Trust(model=name_of(record, path), weak=verdicts.weak_classes(results))
     if record.get("task") == "pixels":
         return _of_pixels(told, found, results)
+    if record.get("task") == "labels":
+        return _of_labels(told, results)
     if found == "unknown":
         return replace(
             told,
@@ -162,6 +164,35 @@ def _of_pixels(told: Trust, grade: str, results: Mapping[str, Any]) -> Trust:
         precision=_precision(results),
         warnings=[f"{poor}: much of this map is wrong"] if grade == "poor" else [],
         cautions=[*([caution] if caution else []), "Script 08 measures this map (UNIT = 'cell')."],
+    )
+
+
+def _of_labels(told: Trust, results: Mapping[str, Any]) -> Trust:
+    """Tell how far a model can be trusted that gives several labels (script 10)."""
+    micro, macro = _mapping(results.get("micro_f1")), _mapping(results.get("macro_f1"))
+    if "value" not in micro or "value" not in macro:
+        return replace(
+            told,
+            weak=(),
+            measured="Nobody knows how right this model is.",
+            cautions=["Its training was not finished. Script 07 measures it."],
+        )
+    guess = _mapping(results.get("guessing")).get("micro_f1", 0.0)
+    is_poor = micro["value"] <= guess
+    chosen = "Its best epoch and its thresholds were chosen by these patches."
+    return replace(
+        told,
+        weak=(),
+        measured=(
+            f"On the {results.get('patches')} {results.get('part')} patches its labels had a micro "
+            f"F1 of {verdicts.percent_range(micro)} and a macro F1 of "
+            f"{verdicts.percent_range(macro)}; the same labels for all patches reach "
+            f"{100 * guess:.1f} %."
+        ),
+        warnings=["this model may be guessing: it is no better than the same labels for all"]
+        if is_poor
+        else [],
+        cautions=[chosen] if results.get("part") != "test" else [],
     )
 
 

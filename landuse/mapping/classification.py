@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from landuse import devices, files, map_values, sensors
+from landuse import devices, files, map_values
 from landuse.evaluation import prediction_sets, trust
 from landuse.mapping import (
     doubt_bands,
@@ -92,7 +92,7 @@ def call_shape(
         return 1, *pixel_blocks.block_shape(plan.grid, block_size), bands
     if method == "dense":
         return 1, *methods.dense_block_shape(plan.grid, block_size), bands
-    return batch_size, sensors.PATCH_SIZE, sensors.PATCH_SIZE, bands
+    return batch_size, plan.grid.window, plan.grid.window, bands
 
 
 @functools.lru_cache(maxsize=2)
@@ -182,30 +182,16 @@ def classify(
     """
     scene, facts = plan.scene, describe(plan, network, min_probability)
     set_threshold = prediction_sets.threshold_of(plan.record, coverage) if doubt else None
-    identity = {"files": state_of(scene.files()), "mask_clouds": scene.masks_clouds}
-    result = whole_scene.classify_scene(
-        scene.read,
-        plan.shape,
-        network.predict,
-        plan.grid.stride,
-        len(plan.record["class_names"]),
-        plan.unfinished,
-        {**facts, **identity},
-        method=network.method,
-        batch_size=network.batch_size,
-        block_size=network.block_size,
-        grid=plan.grid,
-        inside=plan.inside,
-        mirror_nodata=True,
+    result = classify_cells(
+        plan,
+        network,
+        facts,
         min_probability=min_probability,
         probability_type=probability_type,
         all_probabilities=all_probabilities,
         doubt=doubt,
         set_threshold=set_threshold,
     )
-    if (result.labels == map_values.NODATA).all():
-        saved_blocks.remove_saved_blocks(plan.unfinished)
-        raise ValueError(f"{plan.image} is all nodata where a map was wanted: there is none")
     uncertain = [map_values.UNCERTAIN] if min_probability > 0 else []
     return land_use_map.LandUseMap(
         result.labels,
@@ -227,6 +213,49 @@ def classify(
         trust=plan.trust,
         chosen_colours=class_colours.chosen_colours(colours, plan.record["class_names"]),
     )
+
+
+def classify_cells(
+    plan: plans.Plan, network: ReadyNetwork, facts: dict[str, Any], **wanted: Any
+) -> whole_scene.Result:
+    """Give the map of a scene as arrays on disk, going on where an earlier run was stopped.
+
+    Parameters
+    ----------
+    plan : Plan
+    network : ReadyNetwork
+    facts : dict
+        Of `describe`.
+    **wanted
+        As `whole_scene.classify_scene` takes them.
+
+    Raises
+    ------
+    ValueError
+        When there is no data where the map was wanted.
+    """
+    scene = plan.scene
+    identity = {"files": state_of(scene.files()), "mask_clouds": scene.masks_clouds}
+    result = whole_scene.classify_scene(
+        scene.read,
+        plan.shape,
+        network.predict,
+        plan.grid.stride,
+        len(plan.record["class_names"]),
+        plan.unfinished,
+        {**facts, **identity},
+        method=network.method,
+        batch_size=network.batch_size,
+        block_size=network.block_size,
+        grid=plan.grid,
+        inside=plan.inside,
+        mirror_nodata=True,
+        **wanted,
+    )
+    if (result.labels == map_values.NODATA).all():
+        saved_blocks.remove_saved_blocks(plan.unfinished)
+        raise ValueError(f"{plan.image} is all nodata where a map was wanted: there is none")
+    return result
 
 
 def state_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:

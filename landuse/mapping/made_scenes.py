@@ -7,6 +7,7 @@ from typing import Any
 
 from landuse import files
 from landuse.mapping import outcomes, plans, saved_blocks
+from landuse.networks import model_files
 from landuse.outputs import map_formats
 
 # Constants of script 06 that decide how it is worked, and nothing of the map.
@@ -46,10 +47,14 @@ def is_made(plan: plans.Plan, constants: Mapping[str, Any]) -> bool:
     wanted = [
         known.ending for name, known in map_formats.FORMATS.items() if constants[name.upper()]
     ]
-    beside = [plan.beside(ending) for ending in ("_areas.csv", "_settings.json", *wanted)]
+    if model_files.has_several_labels(plan.record):
+        wanted = ["_labels.csv"]
+    else:
+        wanted.append("_areas.csv")
+    beside = [plan.beside(ending) for ending in ("_settings.json", *wanted)]
     if plan.unfinished.exists():  # it was begun anew
         return False
-    if not all(path.is_file() for path in (plan.label, plan.probability, *beside)):
+    if not all(path.is_file() for path in (plan.made, plan.probability, *beside)):
         return False
     try:
         facts = files.read_json(plan.beside("_settings.json"))
@@ -78,10 +83,10 @@ def still_to_make(
     missing = []
     for plan in planned:
         if keep and is_made(plan, constants):
-            results.note(plan.image, plan.label, {}, kept=True)
+            results.note(plan.image, plan.made, {}, kept=True)
             continue
-        if keep and plan.label.exists():
-            print(f"  {plan.label} exists, made of something else; the new map will replace it")
+        if keep and plan.made.exists():
+            print(f"  {plan.made} exists, made of something else; the new map will replace it")
         missing.append(plan)
     return missing
 

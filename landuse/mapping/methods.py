@@ -29,6 +29,13 @@ def stride_for(record: dict[str, Any], stride: int) -> int:
     return 1 if model_files.is_of_pixels(record) else stride
 
 
+def window_for(record: dict[str, Any]) -> int:
+    """Give the side in pixels of the windows that a model classifies."""
+    if model_files.has_several_labels(record):
+        return int(record["patch_size"])
+    return sensors.PATCH_SIZE
+
+
 def choose_method(method: str, record: dict[str, Any], grid: grids.Grid) -> str:
     """Decide between "windows" and "dense"; "auto" takes dense where it is allowed and pays.
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from landuse import files
+from landuse import files, sensors
 from landuse.evaluation import trust
 from landuse.mapping import grids, methods
+from landuse.networks import model_files
 from landuse.outputs import map_formats
 from landuse.rasters import geotransforms, reference_systems, vectors
 from landuse.sample import sample_marker
@@ -86,6 +87,11 @@ class Plan:
         return grids.grid_geotransform(self.scene.geotransform, self.grid)
 
     @property
+    def made(self) -> Path:
+        """The file whose presence says that a map is there: several labels have no label map."""
+        return self.probability if model_files.has_several_labels(self.record) else self.label
+
+    @property
     def unfinished(self) -> Path:
         """Folder of the map while it is not complete."""
         return self.label.with_name(self.label.name + ".partial")
@@ -147,7 +153,9 @@ def plan_map(
     ValueError, OSError
         With what is wrong and what to do.
     """
-    grid, inside = area_of_interest(scene, methods.stride_for(record, stride), bounds)
+    grid, inside = area_of_interest(
+        scene, methods.stride_for(record, stride), bounds, methods.window_for(record)
+    )
     run = run_in_names(record, path_to_model)
     template = probability_template(path_to_label_image, path_to_prob_image)
     plan = Plan(
@@ -167,8 +175,8 @@ def plan_map(
     if not replace:
         check_other_model(plan, run)
     stack.enter_context(files.lock(plan.label, "writing the map"))
-    if plan.label.exists() and not may_be_kept:
-        print(f"  {plan.label} exists; the new map will replace it")
+    if plan.made.exists() and not may_be_kept:
+        print(f"  {plan.made} exists; the new map will replace it")
     warnings = [*check_sample(record, image), *plausibility.check_against_model(scene, record)]
     plan = dataclasses.replace(plan, trust=plan.trust.warned(warnings))
     warn(scene, plan.trust.warnings, strict)
@@ -176,10 +184,13 @@ def plan_map(
 
 
 def area_of_interest(
-    scene: scene_reader.Scene, stride: int, bounds: AreaOfInterest
+    scene: scene_reader.Scene,
+    stride: int,
+    bounds: AreaOfInterest,
+    window: int = sensors.PATCH_SIZE,
 ) -> tuple[grids.Grid, np.ndarray | None]:
     """Give the cells within BOUNDS, and for polygons which of them have their centre inside."""
-    grid = grids.scene_grid((scene.rows, scene.columns), stride)
+    grid = grids.scene_grid((scene.rows, scene.columns), stride, window)
     if bounds is None:
         return grid, None
     place = scene.geotransform
@@ -240,7 +251,7 @@ def check_other_model(plan: Plan, run: str) -> None:
     older ones, is nobody's.
     """
     beside = plan.beside("_settings.json")
-    if not (plan.label.exists() and beside.exists()):
+    if not (plan.made.exists() and beside.exists()):
         return
     try:
         facts = files.read_json(beside)
@@ -253,7 +264,7 @@ def check_other_model(plan: Plan, run: str) -> None:
     name = plan.label.name
     kept = name.replace("_label", f"_{run}_label") if "_label" in name else f"{run}_{name}"
     raise ValueError(
-        f"{plan.label} is the map of another model ({facts['trained']}) and is left as it is. To "
+        f"{plan.made} is the map of another model ({facts['trained']}) and is left as it is. To "
         f"keep both, give this one a name: --path-to-label-image {plan.label.with_name(kept)}; to "
         "replace it, remove it first, or in script 06 give --replace"
     )

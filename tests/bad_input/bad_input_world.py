@@ -35,6 +35,7 @@ def make_world(folder: Path) -> None:
     write_maps(folder)
     write_labels(folder)
     write_dated_maps(folder)
+    write_bigearthnet(folder / "ben")
     write_things_in_the_way(folder)
 
 
@@ -213,6 +214,7 @@ def write_models(folder):
     write_model(models / "rgb.keras", band_names=list(BANDS_RGB), units="rgb8")
     write_model(models / "dense.keras", dense=True)
     write_model(models / "pixels.keras", task="pixels")
+    write_model(models / "labels.keras", task="labels", patch_size=120)
     write_model(models / "newer.keras", format=9)
     write_model(models / "no_classes.keras", class_names=None)
     write_model(models / "units.keras", units="reflectance")
@@ -364,6 +366,23 @@ def write_dated_map(
     )
     geotiffs.write_label_map(folder / f"{name}_label.tif", made)
     geotiffs.write_probability_map(folder / f"{name}_probability.tif", made)
+
+
+def write_bigearthnet(folder):
+    """Patches of v1 of true colours, with a fault each but for the first, and a tile of v2."""
+    faults = {"v1": "T33UUP", "volcano": "T33UUP", "unlabelled": "T33UUP", "cut": "T3{}UUP"}
+    for fault, tile in faults.items():
+        for number in range(2):
+            name = f"S2A_MSIL2A_20170613T101031_{number}_0"
+            for band in BANDS_RGB:
+                write_tif(folder / fault / name / f"{name}_{band}.tif", 120, 120, 1)
+            labels = ["Volcano" if fault == "volcano" else "Pastures"]
+            facts = {"labels": labels, "tile_source": f"S2A_{tile.format(number)}_x"}
+            if fault != "unlabelled":
+                path = folder / fault / name / f"{name}_labels_metadata.json"
+                path.write_text(json.dumps(facts))
+    cut(folder / "cut" / name / f"{name}_B03.tif")
+    (folder / "v2" / "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP").mkdir(parents=True)
 
 
 def write_things_in_the_way(folder):

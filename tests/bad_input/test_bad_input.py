@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import bad_input_rows
+import label_rows
 import pixel_rows
 import pytest
 from bad_input_world import make_world
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROWS = [*bad_input_rows.ROWS, *pixel_rows.ROWS]
+ROWS = [*bad_input_rows.ROWS, *pixel_rows.ROWS, *label_rows.ROWS]
 NAMES = [f"{row.script[:2]}-{row.wrong}" for row in ROWS]
 
 
