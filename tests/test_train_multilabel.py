@@ -170,7 +170,7 @@ def test_step_6_maps_the_probability_of_each_class(trained, scene):
     facts = files.read_json(folder / "map_settings.json")
     assert facts["network"] == "ResNet9" and facts["thresholds"]
     state = (folder / "map_probability.tif").stat()
-    answer = run("06_classify_image.py", folder, **settings, keep_made="True")
+    answer = run("06_classify_image.py", folder, **settings, keep_made="true")
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert (folder / "map_probability.tif").stat().st_ino == state.st_ino
 
