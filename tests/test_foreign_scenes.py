@@ -7,10 +7,12 @@ from osgeo import gdal
 from PIL import Image
 
 from image_functions import BANDS_MS, BANDS_RGB, pooled_statistics
+from landuse.patches import single_patches
 from landuse.rasters import ground, reading, resampling, writing
 from landuse.scenes import (
     band_files,
     band_orders,
+    colour_scenes,
     finding,
     opening,
     other_containers,
@@ -300,6 +302,33 @@ def test_resampling_at_the_places_of_a_finer_grid_is_upsampling():
         np.testing.assert_array_equal(
             resampling.upsample_at(pixels, rows, columns), resampling.upsample(pixels, ratio)
         )
+
+
+def test_a_lone_raster_is_opened_once(tmp_path, monkeypatch):
+    path = write(tmp_path / "scene.tif", made(BANDS_MS), BANDS_MS)
+    opened = []
+    real = gdal.OpenEx
+
+    def counting(name, *arguments, **options):
+        opened.append(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(gdal, "OpenEx", counting)
+    assert not single_patches.are_patches([path])
+    with opening.open_scene(path, BANDS_MS) as scene:
+        scene.sample()
+        with colour_scenes.in_true_colour(scene) as colours:
+            pixels, _ = colours.read(0, 0, SIZE, SIZE)
+        scene.read(0, 0, 1, 1)  # is still open
+    np.testing.assert_array_equal(pixels, made(BANDS_MS)[..., [3, 2, 1]])
+    assert opened == [str(path)]
+
+
+def test_a_file_that_changed_is_opened_again(tmp_path):
+    path = write(tmp_path / "scene.tif", made(BANDS_MS), BANDS_MS)
+    reading.read_info(path)
+    write(path, made(BANDS_RGB), BANDS_RGB)
+    assert reading.read_info(path).band_names == tuple(BANDS_RGB)
 
 
 # ---- masks

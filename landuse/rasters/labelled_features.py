@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from landuse.rasters import place_tables, reading, reference_systems, vectors
+from landuse.rasters import image_opening, place_tables, reference_systems, vectors
 from landuse.rasters.gdal_setup import gdal, ogr, osr
 
 CLASS_ATTRIBUTES = (  # names under which people keep a class, the first found is taken
@@ -126,7 +126,7 @@ def read_labelled_features(
     ValueError
         If it holds no labelled point or polygon, or does not say which attribute is the class.
     """
-    reading.check_local_file(path)
+    image_opening.check_local_file(path)
     is_csv = Path(path).suffix.lower() in (".csv", ".txt", ".tsv")
     table = _read_csv(path, crs, own_crs) if is_csv else _read_vectors(path, own_crs, layer)
     name = _choose_attribute(path, table, attribute)
@@ -249,7 +249,7 @@ def _choose_attribute(path: str | Path, table: _Table, wanted: str | None) -> st
 
 def _read_vectors(path: str | Path, own_crs: str | None, layer_name: str | None) -> _Table:
     """Read one layer of a vector file."""
-    with reading.plain_errors(path, "cannot be read as a vector file"):
+    with image_opening.plain_errors(path, "cannot be read as a vector file"):
         source = gdal.OpenEx(
             str(path), gdal.OF_VECTOR, allowed_drivers=list(vectors.VECTOR_DRIVERS)
         )

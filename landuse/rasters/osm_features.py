@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from landuse.rasters import reading, reference_systems
+from landuse.rasters import image_opening, reference_systems
 from landuse.rasters.gdal_setup import gdal, osr
 
 SUFFIXES = (".pbf", ".osm")
@@ -69,9 +69,9 @@ def read_shapes(
     OSError, ValueError
         If the file cannot be read, or no feature fits.
     """
-    reading.check_local_file(path)
+    image_opening.check_local_file(path)
     shapes, others = [], 0
-    with reading.plain_errors(path, "cannot be read as OpenStreetMap data"):
+    with image_opening.plain_errors(path, "cannot be read as OpenStreetMap data"):
         for tags, geometry, transformation in _features(path, crs):
             number = rule_of(tags)
             if number is None:

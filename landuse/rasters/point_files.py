@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.rasters import reading, reference_systems, vectors
+from landuse.rasters import image_opening, reference_systems, vectors
 from landuse.rasters.gdal_setup import gdal, ogr, osr
 
 _KINDS = {"i": ogr.OFTInteger64, "u": ogr.OFTInteger64, "f": ogr.OFTReal, "b": ogr.OFTInteger}
@@ -35,7 +35,10 @@ def write_points(
     layer_name : str
     """
     arrays = {name: np.asarray(values) for name, values in columns.items()}
-    with files.atomic_path(path) as temporary, reading.plain_errors(path, "cannot be written"):
+    with (
+        files.atomic_path(path) as temporary,
+        image_opening.plain_errors(path, "cannot be written"),
+    ):
         target = gdal.GetDriverByName("GPKG").Create(str(temporary), 0, 0, 0, gdal.GDT_Unknown)
         options = [] if vectors.sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
         reference = reference_systems.spatial_reference(crs)

@@ -1,118 +1,22 @@
 """Rasters opened and read: only what is allowed, and only what is whole.
 
-Files are opened with an explicit list of drivers, so that a file which only looks like an image
-(the description of a web service named ``.tif``, say) is refused. What goes wrong comes out as
-OSError or ValueError with the file's name.
+What goes wrong comes out as OSError or ValueError with the file's name.
 """
 
-import contextlib
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from landuse.rasters import descriptions, jpeg2000, resampling, virtual_rasters
+from landuse.rasters import descriptions, image_opening, jpeg2000, resampling
 from landuse.rasters.gdal_setup import gdal
-
-IMAGE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
 
 Window = tuple[int, int, int, int]
 Units = tuple[float, float]
 SAME_UNITS: Units = (1.0, 0.0)
 NEARLY_AS_FINE = 0.75  # of a pixel from one place to the next: nothing is gained by a spline
-
-
-def reason(error: BaseException) -> str:
-    """Return GDAL's message on one line."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-@contextlib.contextmanager
-def plain_errors(path: str | Path, what: str) -> Iterator[None]:
-    """Turn what GDAL raises into an OSError that names the file."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise OSError(f"{path}: {what}: {reason(error)}") from error
-
-
-def check_local_file(path: str | Path) -> None:
-    """Refuse what is no file on this machine (GDAL would also take web addresses)."""
-    if str(path).startswith(("/vsizip/", "/vsimem/")):
-        return
-    if str(path).startswith("/vsi") or "://" in str(path):
-        raise ValueError(f"{path}: only files on this machine are read")
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path}: is a folder, expected an image file")
-
-
-def check_vrt(path: str | Path) -> None:
-    """Check that a VRT refers to image files on this machine only, and that they open.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    ValueError
-        If the VRT is no valid XML, or refers to anything but local GeoTIFF, JPEG 2000, PNG or
-        JPEG files.
-    FileNotFoundError
-        If a file that it refers to is missing.
-    """
-    for name in virtual_rasters.references(path):
-        open_with_drivers(name, IMAGE_DRIVERS)
-
-
-def open_with_drivers(path: str | Path, drivers: Sequence[str]) -> gdal.Dataset:
-    """Open one raster with the given drivers.
-
-    A TIFF whose tags lie beyond its end is truncated: GDAL only warns, and goes on without its
-    georeference and names.
-    """
-    check_local_file(path)
-    jpeg2000.check_can_be_read(path)
-    warnings: list[str] = []
-    gdal.PushErrorHandler(lambda kind, _, text: warnings.append(text))
-    try:
-        dataset = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=list(drivers))
-    except RuntimeError as error:
-        raise OSError(
-            f"{path}: cannot be read as an image (damaged, or not one of "
-            f"{', '.join(drivers)}): {reason(error)}"
-        ) from error
-    finally:
-        gdal.PopErrorHandler()
-    if dataset is None:
-        raise OSError(f"{path}: cannot be read as an image ({', '.join(drivers)})")
-    lost = [text for text in warnings if "IO error during reading" in text]
-    if lost:
-        raise OSError(f"{path}: is damaged or truncated: {lost[0].removeprefix(f'{path}: ')}")
-    for text in warnings:
-        print(f"warning: {text}", file=sys.stderr)
-    return dataset
-
-
-def _open_one(path: str | Path, allow_vrt: bool) -> gdal.Dataset:
-    check_local_file(path)
-    if allow_vrt and virtual_rasters.is_vrt(path):
-        check_vrt(path)
-        return open_with_drivers(path, ("VRT",))
-    return open_with_drivers(path, IMAGE_DRIVERS)
-
-
-def _join(path: str | Path, tiles: Sequence[str | Path]) -> gdal.Dataset:
-    """Return one dataset, in memory, that refers to files of one grid."""
-    for tile in tiles:
-        open_with_drivers(tile, IMAGE_DRIVERS)
-    with plain_errors(path, "its tiles cannot be joined"):
-        return gdal.BuildVRT("", [str(tile) for tile in tiles])
 
 
 class Raster:
@@ -138,14 +42,16 @@ class Raster:
     def __init__(
         self, path: str | Path, allow_vrt: bool = True, tiles: Sequence[str | Path] = ()
     ) -> None:
+        self._state: tuple[object, ...] = ()
+        self._parts = tuple(map(str, tiles))
         if tiles:
-            self._dataset, self._parts = _join(path, tiles), tuple(map(str, tiles))
+            self._dataset = image_opening.join(path, tiles)
         else:
-            self._dataset, self._parts = _open_one(path, allow_vrt), ()
+            self._dataset, self._state = image_opening.open_or_take(path, allow_vrt)
         self.driver = self._dataset.GetDriver().ShortName
         if self.driver.startswith("JP2"):
             jpeg2000.check_complete(path)
-        with plain_errors(path, "its description is damaged"):
+        with image_opening.plain_errors(path, "its description is damaged"):
             self.info = descriptions.describe(path, self._dataset)
         self._lock = threading.Lock()
         self.mask_band: int | None = None  # one that masks the others without being declared so
@@ -163,7 +69,14 @@ class Raster:
 
     def close(self) -> None:
         """Close the file."""
+        if self._dataset is not None:
+            image_opening.close(self._dataset, self._state)
         self._dataset = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return self._dataset is not None
 
     def files(self) -> tuple[str, ...]:
         """Return the files that are read: the raster, what a VRT refers to, and side files."""
@@ -183,7 +96,10 @@ class Raster:
         -------
         ndarray of shape (rows, columns), the raster's dtype
         """
-        with self._lock, plain_errors(self.info.path, "cannot be read (damaged or truncated)"):
+        with (
+            self._lock,
+            image_opening.plain_errors(self.info.path, "cannot be read (damaged or truncated)"),
+        ):
             # the band object must not outlive this call: on its own it crashes the interpreter
             pixels = self._dataset.GetRasterBand(band + 1).ReadAsArray(
                 int(column), int(row), int(columns), int(rows)
@@ -221,7 +137,7 @@ class Raster:
             dn = np.where(shown > 0, dn, 0).astype(dn.dtype)
         if not self.info.has_mask:
             return dn
-        with self._lock, plain_errors(self.info.path, "its mask cannot be read"):
+        with self._lock, image_opening.plain_errors(self.info.path, "its mask cannot be read"):
             mask = (
                 self._dataset.GetRasterBand(band + 1)
                 .GetMaskBand()
@@ -238,7 +154,10 @@ class Raster:
             Those that the file does not call nodata, and that are not 0.
         """
         rows, columns = min(self.info.rows, most), min(self.info.columns, most)
-        with self._lock, plain_errors(self.info.path, "cannot be read (damaged or truncated)"):
+        with (
+            self._lock,
+            image_opening.plain_errors(self.info.path, "cannot be read (damaged or truncated)"),
+        ):
             pixels = self._dataset.GetRasterBand(band + 1).ReadAsArray(
                 buf_xsize=columns, buf_ysize=rows
             )
@@ -361,7 +280,7 @@ def _steps(places: np.ndarray) -> float:
 
 def read_bytes(path: str, most: int) -> bytes:
     """Read at most so many bytes of a file, which may be a member of a zip."""
-    with plain_errors(path, "cannot be read"):
+    with image_opening.plain_errors(path, "cannot be read"):
         stream = gdal.VSIFOpenL(path, "rb")
         if stream is None:
             raise FileNotFoundError(f"{path}: no such file")

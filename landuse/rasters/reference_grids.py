@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landuse.rasters import reading, reference_systems, writing
+from landuse.rasters import image_opening, reading, reference_systems, writing
 from landuse.rasters.gdal_setup import gdal, ogr
 
 NO_VALUE = -(2**31)
@@ -38,7 +38,7 @@ class ReferenceRaster:
     def pixel_size(self, crs: str) -> float:
         """Return the height of its pixels in units of another reference system."""
         # GDAL's own guess of a fitting resolution, as gdalwarp would take it
-        with reading.plain_errors(self.path, "cannot be laid on the map"):
+        with image_opening.plain_errors(self.path, "cannot be laid on the map"):
             guess = gdal.AutoCreateWarpedVRT(
                 gdal.Open(self.path), None, reference_systems.spatial_reference(crs).ExportToWkt()
             )
@@ -56,7 +56,7 @@ class ReferenceRaster:
         """
         left, width, _, top, _, height = geotransform
         bounds = (left, top + rows * height, left + columns * width, top)
-        with reading.plain_errors(self.path, "cannot be laid on the map"):
+        with image_opening.plain_errors(self.path, "cannot be laid on the map"):
             warped = gdal.Warp(
                 "",
                 self.path,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landuse.rasters import reading
+from landuse.rasters import image_opening
 
 DRIVERS = ("GTiff",)
 
@@ -26,8 +26,8 @@ def read_band(path: str | Path) -> np.ndarray:
     OSError, ValueError
         When it is not there, is damaged, is no GeoTIFF, or has several bands.
     """
-    dataset = reading.open_with_drivers(path, DRIVERS)
+    dataset = image_opening.open_with_drivers(path, DRIVERS)
     if dataset.RasterCount != 1:
         raise ValueError(f"{path}: has {dataset.RasterCount} bands, expected a file with one")
-    with reading.plain_errors(path, "cannot be read (damaged or truncated)"):
+    with image_opening.plain_errors(path, "cannot be read (damaged or truncated)"):
         return dataset.ReadAsArray()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files, map_values
-from landuse.rasters import geotransforms, reading, reference_systems, writing
+from landuse.rasters import geotransforms, image_opening, reference_systems, writing
 from landuse.rasters.gdal_setup import gdal, ogr, osr
 
 VECTOR_DRIVERS = ("GeoJSON", "GPKG", "ESRI Shapefile", "FlatGeobuf", "KML")
@@ -71,7 +71,7 @@ def polygonize(
     mask = writing.memory_dataset((labels != nodata)[..., None], geotransform, crs)
     with (
         files.atomic_path(path_gpkg) as temporary,
-        reading.plain_errors(path_gpkg, "cannot be written"),
+        image_opening.plain_errors(path_gpkg, "cannot be written"),
     ):
         target = gdal.GetDriverByName("GPKG").Create(str(temporary), 0, 0, 0, gdal.GDT_Unknown)
         layer = _polygon_layer(target, crs)
@@ -121,7 +121,7 @@ def write_pieces(
     mask = writing.memory_dataset((pieces > 0)[..., None], geotransform, crs)
     with (
         files.atomic_path(path_gpkg) as temporary,
-        reading.plain_errors(path_gpkg, "cannot be written"),
+        image_opening.plain_errors(path_gpkg, "cannot be written"),
     ):
         target = gdal.GetDriverByName("GPKG").Create(str(temporary), 0, 0, 0, gdal.GDT_Unknown)
         options = [] if sqlite_has_trees() else ["SPATIAL_INDEX=NO"]
@@ -149,7 +149,9 @@ def write_pieces(
 
 def _geometries(path: str | Path, crs: str) -> Iterator[Any]:
     """Yield the polygons of every layer in the given reference system."""
-    with reading.plain_errors(path, "cannot be read as a vector file (GeoJSON, GPKG, Shapefile)"):
+    with image_opening.plain_errors(
+        path, "cannot be read as a vector file (GeoJSON, GPKG, Shapefile)"
+    ):
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR, allowed_drivers=list(VECTOR_DRIVERS))
     target = reference_systems.spatial_reference(crs)
     for number in range(source.GetLayerCount()):
@@ -194,11 +196,11 @@ def read_polygons(path: str | Path, crs: str) -> list[bytes]:
     ValueError
         If it holds no polygon, has no reference system, or the polygons cannot be reprojected.
     """
-    reading.check_local_file(path)
+    image_opening.check_local_file(path)
     try:
         polygons = [bytes(geometry.ExportToWkb()) for geometry in _geometries(path, crs)]
     except RuntimeError as error:
-        raise ValueError(f"{path}: cannot be reprojected: {reading.reason(error)}") from error
+        raise ValueError(f"{path}: cannot be reprojected: {image_opening.reason(error)}") from error
     if not polygons:
         raise ValueError(f"{path}: holds no polygon")
     return polygons

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.rasters import reading, reference_systems
+from landuse.rasters import image_opening, reference_systems
 from landuse.rasters.gdal_setup import gdal, gdal_array
 
 
@@ -41,7 +41,7 @@ def _colour_table(colours: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]
 
 def _check_written(path: Path, array: np.ndarray, name: str | Path) -> None:
     """Read a fresh file back and compare it: GDAL 3.6 does not report every failed write."""
-    dataset = reading.open_with_drivers(path, ("GTiff",))
+    dataset = image_opening.open_with_drivers(path, ("GTiff",))
     # rows in strips, so that a large map is not held twice
     for row in range(0, array.shape[0], 2048):
         expected = array[row : row + 2048]
@@ -129,7 +129,7 @@ def _copy_to_file(
     """Write the dataset to a new file and make sure that it is flushed."""
     given = {option.split("=")[0].upper() for option in options}
     chosen = list(options) + ([] if "COMPRESS" in given else ["COMPRESS=DEFLATE"])
-    with reading.plain_errors(name, "cannot be written (is the disk full?)"):
+    with image_opening.plain_errors(name, "cannot be written (is the disk full?)"):
         copy = gdal.GetDriverByName(driver).CreateCopy(str(temporary), dataset, 0, chosen)
         copy.FlushCache()
         del copy

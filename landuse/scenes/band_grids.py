@@ -20,7 +20,10 @@ def _check_north_up(info: descriptions.RasterInfo, pixel: float) -> None:
 
 
 def open_bands(
-    found: products.Product, band_names: Sequence[str], stack: contextlib.ExitStack
+    found: products.Product,
+    band_names: Sequence[str],
+    stack: contextlib.ExitStack,
+    lent: Sequence[reading.Raster] = (),
 ) -> tuple[list[scene_reader.Band], dict[str, reading.Raster], str]:
     """Open the files of the bands, each once, and place them on one grid.
 
@@ -30,6 +33,8 @@ def open_bands(
     band_names : sequence of str
     stack : contextlib.ExitStack
         Closes the files.
+    lent : sequence of Raster
+        Files that are open already, and that others close.
 
     Returns
     -------
@@ -44,11 +49,14 @@ def open_bands(
     ValueError
         If they do not lie on each other.
     """
+    known = {raster.info.path: raster for raster in lent if raster.is_open}
     opened: dict[str, reading.Raster] = {}
     pixel = sensors.sensor_of(band_names).pixel
     for name in band_names:
         path = found.bands[name].path
-        if path not in opened:
+        if path in known:
+            opened[path] = known[path]
+        elif path not in opened:
             is_raster = found.kind == "raster"
             opened[path] = reading.Raster(path, allow_vrt=is_raster, tiles=found.tiles)
             opened[path].mask_band = found.mask_band

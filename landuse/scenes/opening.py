@@ -14,6 +14,7 @@ from pathlib import Path
 
 from landuse import band_names as names
 from landuse import sensors
+from landuse.rasters import reading
 from landuse.scenes import (
     band_grids,
     cloud_masks,
@@ -148,6 +149,7 @@ def open_scene(
         radiometric_offset=radiometric_offset,
         reflectance_scale=reflectance_scale,
         mask_clouds=False,
+        lent=scene.rasters(),
     )
     return scene
 
@@ -159,11 +161,12 @@ def _open_bands(
     radiometric_offset: str | float,
     reflectance_scale: float | None,
     mask_clouds: bool,
+    lent: Sequence[reading.Raster] = (),
 ) -> scene_reader.Scene:
-    """Open bands of what was found."""
+    """Open bands of what was found; `lent` are its files that are open already."""
     _check_has_bands(found, band_names, units)
     with contextlib.ExitStack() as stack:
-        bands, opened, said_grid = band_grids.open_bands(found, band_names, stack)
+        bands, opened, said_grid = band_grids.open_bands(found, band_names, stack, lent)
         offsets, said_offset = radiometry.choose_offsets(
             found, band_names, radiometric_offset, opened
         )
@@ -171,7 +174,7 @@ def _open_bands(
         offsets, scale, said_units = radiometry.set_units(found, bands, offsets, reflectance_scale)
         if not found.picture:
             radiometry.set_tables(bands, offsets, scale, units)
-        scene = scene_reader.Scene(found, bands, units)
+        scene = scene_reader.Scene(found, bands, units, lent)
         _check_size(scene, found.path)
         if mask_clouds:
             scene._clouds = _open_clouds(found, scene)

@@ -164,7 +164,13 @@ class Scene:
         What was assumed, for the user to read.
     """
 
-    def __init__(self, found: products.Product, bands: Sequence[Band], units: str) -> None:
+    def __init__(
+        self,
+        found: products.Product,
+        bands: Sequence[Band],
+        units: str,
+        lent: Sequence[reading.Raster] = (),
+    ) -> None:
         finest = min(bands, key=lambda band: band.ratio)
         if finest.placement is not None:
             finest = min(bands, key=lambda band: pixel_area(band.raster.info))
@@ -195,7 +201,7 @@ class Scene:
         self.is_picture, self.assumed_order = found.picture, found.order
         self.named_by_file = found.named_by_file
         self.reopen: Callable[[Sequence[str]], Scene]  # other bands of the same; set on opening
-        self._bands = tuple(bands)
+        self._bands, self._lent = tuple(bands), tuple(lent)  # who lends a file closes it
         self._clouds: cloud_masks.Clouds | None = None
         self._lock = threading.Lock()
 
@@ -215,18 +221,22 @@ class Scene:
     ) -> None:
         self.close()
 
+    def rasters(self) -> list[reading.Raster]:
+        """Return the rasters that are read, each once."""
+        return list({id(band.raster): band.raster for band in self._bands}.values())
+
     def files(self) -> list[Path]:
         """Return the files on disk that pixels and clouds come from; a zip for its members."""
-        opened = [band.raster for band in self._bands]
-        names = {name for raster in opened for name in raster.files()}
+        names = {name for raster in self.rasters() for name in raster.files()}
         if self._clouds is not None:
             names.add(self._clouds.path)
         return sorted({_on_disk(name) for name in names})
 
     def close(self) -> None:
         """Close the files."""
-        for band in self._bands:
-            band.raster.close()
+        for raster in self.rasters():
+            if raster not in self._lent:
+                raster.close()
         if self._clouds is not None and self._clouds.raster is not None:
             self._clouds.raster.close()
 
