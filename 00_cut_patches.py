@@ -89,7 +89,7 @@ def main() -> None:
             return
 
         # The patches, and the table of where they come from
-        with cut_folders.new_folder(folder) as made:
+        with files.whole_folder(folder) as made:
             rows, chosen = [], []
             for opened, own, windows in zip(scenes, labels, found, strict=True):
                 of_scene, choice = scene_patches.cut_scene(

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locks, JSON and checksums."""
+"""Files and folders that are written whole or not at all, locks, JSON and checksums."""
 
 import contextlib
 import errno
@@ -76,6 +76,34 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         for file in written:
             file.replace(target.parent / file.name)
         _flush_to_disk(target.parent)
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `path` when the block ends without an error.
+
+    What was there is removed then; whether it may be is for the caller to know. After an error,
+    and after a killed process at the next call for the same path, nothing of the attempt is left.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to make or replace; its parent must be there. A symbolic link is followed.
+
+    Yields
+    ------
+    Path
+        An empty folder of the same name.
+    """
+    target = Path(os.path.realpath(path))
+    with private_folder(target) as folder:
+        made = folder / target.name
+        made.mkdir()
+        with _errors_about(path, folder):
+            yield made
+        if target.exists():
+            target.replace(folder / "before")
+        made.replace(target)
 
 
 @contextlib.contextmanager

@@ -324,19 +324,16 @@ def test_what_we_did_not_make_is_never_deleted(ms_folder, tmp_path):
             make(ms_folder, target, seed=2, delete_old=True)
         assert (target / name).read_text() == "mine"
         (target / name).unlink()
-    (tmp_path / ".split.partial").mkdir()
-    (tmp_path / ".split.partial" / "other.txt").touch()
-    with pytest.raises(ValueError, match="in the way"):
-        make(ms_folder, target, seed=2, delete_old=True)
     assert (foreign / "chapter.txt").exists()
 
 
 def test_leftovers_of_killed_runs_are_cleared(ms_folder, tmp_path):
     target = tmp_path / "split"
     make(ms_folder, target)
-    target.rename(tmp_path / ".split.old")  # killed between its two renames
-    (tmp_path / ".split.partial").mkdir()
-    (tmp_path / ".split.partial" / "split.json").touch()  # killed while writing the marker
+    left = tmp_path / ".split.0123abcd.partial"
+    left.mkdir()
+    target.rename(left / "before")  # killed between its two renames
+    (left / "split").mkdir()
     make(ms_folder, target)
     make(ms_folder, tmp_path / "fresh")
     assert snapshot(target) == snapshot(tmp_path / "fresh")

@@ -124,6 +124,19 @@ def test_atomic_path_clears_what_a_killed_process_left(tmp_path, repository):
     assert names(tmp_path) == ["map.tif"]
 
 
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "split"
+    for content in ("old", "new"):
+        with files.whole_folder(folder) as made:
+            (made / "list.txt").write_text(content)
+        assert (folder / "list.txt").read_text() == content
+    with pytest.raises(KeyError), files.whole_folder(folder) as made:
+        (made / "list.txt").write_text("half")
+        raise KeyError
+    assert (folder / "list.txt").read_text() == "new"
+    assert names(tmp_path) == ["split"]
+
+
 def test_atomic_path_leaves_another_writer_alone(tmp_path):
     path = tmp_path / "map.tif"
     with files.atomic_path(path) as first:

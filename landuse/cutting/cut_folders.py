@@ -1,8 +1,7 @@
 """The folder of patches that were cut: made whole or not at all, and never written over others."""
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,19 +73,6 @@ def _foreign(folder: Path) -> list[str]:
         for name in names
     )
     return sorted(name for name in present if name not in known)
-
-
-@contextlib.contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder that takes the place of `folder` when the block ends well."""
-    target = Path(os.path.realpath(folder))
-    with files.private_folder(target) as private:
-        made = private / target.name
-        made.mkdir()
-        yield made
-        if target.exists():
-            target.replace(private / "before")
-        made.replace(target)
 
 
 def write_patch(

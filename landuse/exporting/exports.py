@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
-from landuse.exporting import comparisons, file_formats, formats, whole_folders
+from landuse.exporting import comparisons, file_formats, formats
 from landuse.networks import shipped
 
 if TYPE_CHECKING:
@@ -152,14 +152,27 @@ def check_path(path: Path, file_format: file_formats.FileFormat, named: bool = T
     if file_format.ending:
         files.check_can_write(path)
     else:
-        whole_folders.check(path, file_format.marker)
+        _check_folder(path, file_format.marker)
+
+
+def _check_folder(path: Path, marker: str) -> None:
+    """Raise an OSError when a folder cannot be made, or is none that an export made."""
+    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise FileExistsError(
+            f"the folder {path} is there and is no export: name another PATH_TO_EXPORT"
+        )
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is a file: name another PATH_TO_EXPORT")
+    if not path.exists():
+        files.check_can_write(path)
 
 
 @contextlib.contextmanager
 def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not file_format.ending:
-        with whole_folders.whole_folder(path, file_format.marker) as folder:
+        _check_folder(path, file_format.marker)
+        with files.whole_folder(path) as folder:
             yield folder
         return
     with files.atomic_path(path) as temporary:

@@ -122,15 +122,6 @@ def _fill_folder(folder: Path, split: splits.Split, settings: Mapping[str, Any])
         (folder / f"{part}.txt").write_text(text, encoding="utf-8")
 
 
-def _build_folder(building: Path, split: splits.Split, settings: Mapping[str, Any]) -> None:
-    building.mkdir()
-    try:
-        _fill_folder(building, split, settings)
-    except BaseException:
-        _remove_leftover(building)
-        raise
-
-
 def _foreign_entries(folder: Path) -> list[str]:
     """Entries of one of our split folders that neither script 01 nor a later step put there."""
     ours = {
@@ -173,21 +164,6 @@ def _check_may_delete(folder: Path) -> None:
         )
 
 
-def _remove_leftover(folder: Path) -> None:
-    """Remove what a killed run left under one of our two hidden names, and nothing else."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    # A run killed while it wrote the marker leaves an empty one.
-    only_marker = {entry.name for entry in folder.iterdir()} <= {split_marker.FILE}
-    if split_marker.read(folder) is None and not only_marker:
-        raise ValueError(f"{folder} is in the way and was not made by this script; remove it")
-    # The marker goes last, so that a removal that is itself cut short can be finished.
-    for entry in folder.iterdir():
-        if entry.name != split_marker.FILE:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    shutil.rmtree(folder)
-
-
 def make_split_folder(
     folder: str | os.PathLike[str],
     split: splits.Split,
@@ -221,19 +197,11 @@ def make_split_folder(
     folder = Path(os.path.realpath(folder))  # a link to another disk stays a link
     if not folder.is_dir():
         files.check_can_write(folder)
-    building = folder.parent / f".{folder.name}.partial"
-    replaced = folder.parent / f".{folder.name}.old"
     with files.lock(folder, "splitting images into the folder"):
-        for leftover in (building, replaced):
-            _remove_leftover(leftover)
-        there = _check_there(folder, split, settings, delete_old)
-        if there:
+        if _check_there(folder, split, settings, delete_old):
             return False
-        _build_folder(building, split, settings)
-        if folder.exists() and not _is_empty(folder):
-            folder.rename(replaced)
-        building.rename(folder)
-        _remove_leftover(replaced)
+        with files.whole_folder(folder) as building:
+            _fill_folder(building, split, settings)
     return True
 
 

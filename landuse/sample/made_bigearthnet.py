@@ -79,12 +79,9 @@ def write_made_patches(folder: str | Path, count: int, seed: int = 42, version: 
             f"{folder} is there and holds no made patches: choose another folder for them"
         )
     files.check_can_write(folder)
-    with files.private_folder(folder) as private:
-        whole = private / "whole"
-        whole.mkdir()
+    with files.whole_folder(folder) as whole:
         _write_all(whole, count, seed, version)
         files.write_json(whole / sample_marker.SAMPLE_MARKER, settings)
-        whole.rename(folder)
     return folder
 
 
