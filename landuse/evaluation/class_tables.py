@@ -119,8 +119,8 @@ def indices_of(
         more = ", ..." if len(unknown) > 8 else ""
         if table is not None:
             raise ValueError(
-                f"{source} has names that the table of classes lacks: {listed}{more}; the table has "
-                f"{', '.join(map(repr, chosen))}. Give them a row each (an empty class leaves a "
+                f"{source} has names that the table of classes lacks: {listed}{more}; the table "
+                f"has {', '.join(map(repr, chosen))}. Give them a row each (an empty class leaves a "
                 "name out)"
             )
         raise ValueError(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from landuse import files
-from landuse.rasters import reading, reference_systems
+from landuse.rasters import image_opening, reference_systems
 from landuse.rasters.gdal_setup import gdal, gdal_array
 
 TILE = 512  # px, side of the tiles within the file
@@ -47,7 +47,7 @@ class BlockFile:
         code = gdal_array.NumericTypeCodeToGDALTypeCode(np.dtype(dtype).type)
         options = ["TILED=YES", "COMPRESS=LZW", "BIGTIFF=IF_SAFER", "SPARSE_OK=TRUE"]
         options += [f"BLOCKXSIZE={TILE}", f"BLOCKYSIZE={TILE}"]
-        with reading.plain_errors(path, "cannot be written (is the disk full?)"):
+        with image_opening.plain_errors(path, "cannot be written (is the disk full?)"):
             self._dataset = gdal.GetDriverByName("GTiff").Create(
                 str(path), shape[1], shape[0], 1, code, options
             )
@@ -59,12 +59,12 @@ class BlockFile:
 
     def write(self, row: int, column: int, values: np.ndarray) -> None:
         """Put a block (rows, columns) at its upper left cell."""
-        with reading.plain_errors(self.path, "cannot be written (is the disk full?)"):
+        with image_opening.plain_errors(self.path, "cannot be written (is the disk full?)"):
             self._dataset.GetRasterBand(1).WriteArray(values, int(column), int(row))
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Read whole rows back."""
-        with reading.plain_errors(self.path, "cannot be read back"):
+        with image_opening.plain_errors(self.path, "cannot be read back"):
             return self._dataset.GetRasterBand(1).ReadAsArray(0, row, self.shape[1], rows)
 
     def save(
@@ -96,7 +96,7 @@ class BlockFile:
         OSError
             If it cannot be written, also when the disk is full.
         """
-        with reading.plain_errors(path, "cannot be written (is the disk full?)"):
+        with image_opening.plain_errors(path, "cannot be written (is the disk full?)"):
             band = self._dataset.GetRasterBand(1)
             band.SetDescription(band_name)
             if category_names is not None:
@@ -110,7 +110,7 @@ class BlockFile:
             self._dataset.SetMetadata(dict(metadata))
             self._dataset.FlushCache()
         with files.atomic_path(path) as temporary:
-            with reading.plain_errors(path, "cannot be written (is the disk full?)"):
+            with image_opening.plain_errors(path, "cannot be written (is the disk full?)"):
                 driver = gdal.GetDriverByName("COG")
                 copy = driver.CreateCopy(str(temporary), self._dataset, 0, list(options))
                 copy.FlushCache()
@@ -119,7 +119,7 @@ class BlockFile:
 
     def _check_written(self, temporary: Path, path: str | Path) -> None:
         """Read the file back: GDAL 3.6 does not report every failed write."""
-        written = reading.open_with_drivers(temporary, ("GTiff",))
+        written = image_opening.open_with_drivers(temporary, ("GTiff",))
         for row in range(0, self.shape[0], ROWS_AT_ONCE):
             rows = min(ROWS_AT_ONCE, self.shape[0] - row)
             found = written.GetRasterBand(1).ReadAsArray(0, row, self.shape[1], rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landuse.rasters import geotransforms, reading, reference_systems
+from landuse.rasters import geotransforms, image_opening, reading, reference_systems
 from landuse.rasters.gdal_setup import gdal, gdal_array
 
 
@@ -36,8 +36,10 @@ def place_in(path: str | Path, crs: str) -> tuple[geotransforms.Bounds, float]:
     if reference_systems.same_crs(info.crs, crs):
         bounds = geotransforms.extent(info.geotransform, (info.rows, info.columns))
         return bounds, abs(info.geotransform[5])
-    with reading.plain_errors(path, "cannot be brought into the reference system of the mosaic"):
-        source = reading.open_with_drivers(path, ("GTiff",))
+    with image_opening.plain_errors(
+        path, "cannot be brought into the reference system of the mosaic"
+    ):
+        source = image_opening.open_with_drivers(path, ("GTiff",))
         wkt = reference_systems.spatial_reference(crs).ExportToWkt()
         guess = gdal.AutoCreateWarpedVRT(source, None, wkt)
         place, shape = guess.GetGeoTransform(), (guess.RasterYSize, guess.RasterXSize)
@@ -69,7 +71,7 @@ def read_on(
     -------
     ndarray of shape (rows, columns), the raster's dtype
     """
-    source = reading.open_with_drivers(path, ("GTiff",))
+    source = image_opening.open_with_drivers(path, ("GTiff",))
     first = source.GetRasterBand(1)
     kind, own = first.DataType, first.GetNoDataValue()
     del first  # a band that outlives its dataset crashes the interpreter
@@ -78,7 +80,7 @@ def read_on(
     target.SetProjection(reference_systems.spatial_reference(crs).ExportToWkt())
     target.GetRasterBand(1).SetNoDataValue(nodata)
     target.GetRasterBand(1).Fill(nodata)
-    with reading.plain_errors(path, "cannot be read (damaged or truncated)"):
+    with image_opening.plain_errors(path, "cannot be read (damaged or truncated)"):
         gdal.Warp(
             target,
             gdal.Translate("", source, format="VRT", bandList=[1]),
