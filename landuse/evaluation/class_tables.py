@@ -120,8 +120,8 @@ def indices_of(
         if table is not None:
             raise ValueError(
                 f"{source} has names that the table of classes lacks: {listed}{more}; the table "
-                f"has {', '.join(map(repr, chosen))}. Give them a row each (an empty class leaves a "
-                "name out)"
+                f"has {', '.join(map(repr, chosen))}. Give them a row each (an empty class leaves "
+                "a name out)"
             )
         raise ValueError(
             f"{source} has names that are no class: {listed}{more}; the classes are "
