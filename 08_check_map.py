@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from landuse import choices, command_line, files
 
 if TYPE_CHECKING:
-    from landuse.checking.map_checks import MapCheck
+    from landuse.map_checking.map_checks import MapCheck
     from landuse.rasters.label_maps import LabelMap
     from landuse.scenes.scene_reader import Scene
 
@@ -118,8 +118,8 @@ def name_of_map() -> str:
 
 def draw(label_map: "LabelMap", folder: Path) -> None:
     """Draw a sample, and write its points and the page to label them on."""
-    from landuse.checking import drawn_samples
     from landuse.evaluation import reports
+    from landuse.map_checking import drawn_samples
 
     sample = drawn_samples.draw_sample(
         label_map, DESIGN, HALF_WIDTH, EXPECTED_ACCURACY, SAMPLE_SIZE, FLOOR, SEED, UNIT
@@ -168,7 +168,7 @@ def open_scene() -> "Scene | None":
 
 def say_what_to_do(folder: Path, with_page: bool) -> None:
     """Print where the sample is and what comes next."""
-    from landuse.checking import drawn_samples
+    from landuse.map_checking import drawn_samples
 
     points = folder / drawn_samples.POINTS_FILE
     if with_page:
@@ -183,8 +183,8 @@ def say_what_to_do(folder: Path, with_page: bool) -> None:
 
 def compare(label_map: "LabelMap", reference: str) -> "MapCheck":
     """Compare the map with what a reference of any kind says."""
-    from landuse.checking import map_checks, point_checks, reference_cells
     from landuse.evaluation import class_tables, osm_tables
+    from landuse.map_checking import map_checks, point_checks, reference_cells
     from landuse.outputs import labelling_page
     from landuse.rasters import labelled_features, osm_features
 
@@ -233,7 +233,7 @@ def compare(label_map: "LabelMap", reference: str) -> "MapCheck":
 
 def write(folder: Path, label_map: "LabelMap", check: "MapCheck") -> dict[str, Any]:
     """Write report and picture, and the points on the map."""
-    from landuse.checking import check_figures, check_pages, check_reports
+    from landuse.map_checking import check_figures, check_pages, check_reports
 
     figures = check_reports.figures_of(check)
     if check.points is not None:

@@ -128,8 +128,8 @@ def choose(
     """Choose windows: the places of their middles, what the map says there, and its doubt."""
     import numpy as np
 
-    from landuse.checking import reference_cells
     from landuse.cutting import next_windows
+    from landuse.map_checking import reference_cells
 
     stride = reference_cells.stride_of(label_map)
     if stride is None:

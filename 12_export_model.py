@@ -48,7 +48,7 @@ MOST_OTHER_LABELS: float | None = None  # share of the patches; None: 0.01, int8
 
 def main() -> None:
     """Export the model, and compare the export with Keras."""
-    from landuse.exporting import exports, facts, file_formats, trial_patches, web_runtime
+    from landuse.exporting import export_types, exports, facts, trial_patches, web_runtime
 
     # Can it be made here?
     file_format = exports.check_settings(FORMAT, PRECISION, BATCH, DENSE_STRIDE, IMAGE_SIZE)
@@ -85,7 +85,7 @@ def main() -> None:
         dense_stride=dense_stride,
         licence=LICENCE,
     )
-    export = file_formats.Export(
+    export = export_types.Export(
         model, shape, dense_stride, PRECISION, calibration, says, PATH_TO_WEB_RUNTIME
     )
 

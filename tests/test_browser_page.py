@@ -16,7 +16,7 @@ import pytest
 from osgeo import gdal, osr
 from PIL import Image
 
-from landuse.exporting import browser_pages, exports, facts, file_formats, web_runtime
+from landuse.exporting import browser_pages, export_types, exports, facts, web_runtime
 from landuse.networks import model_files, shipped
 from landuse.scenes import opening
 
@@ -50,7 +50,7 @@ def make_page(folder, keras_file, runtime):
     )
     sizes = np.zeros((1, 192, 192, 3) if stride else (1, 64, 64, 3), np.float32)
     shape = exports.shape_of(browser_pages.BROWSER, 3, None, stride, None)
-    export = file_formats.Export(model, shape, stride, "float32", sizes, told, runtime)
+    export = export_types.Export(model, shape, stride, "float32", sizes, told, runtime)
     folder.mkdir()
     browser_pages.write(export, folder)
     return folder

@@ -11,7 +11,7 @@ import pytest
 from osgeo import ogr
 
 from landuse import files
-from landuse.checking import (
+from landuse.map_checking import (
     check_reports,
     drawn_samples,
     map_checks,

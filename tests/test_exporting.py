@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from landuse import files, optional_packages
-from landuse.exporting import comparisons, exports, facts, formats, trial_patches
+from landuse.exporting import comparisons, export_formats, exports, facts, trial_patches
 from landuse.networks import model_files, onnx_graphs
 
 CLASSES, BANDS = export_models.CLASSES, export_models.BANDS
@@ -79,7 +79,7 @@ def test_export_answers_as_keras_does_to_any_number_of_patches(export, place, tm
     assert printed.splitlines()[-1] == f"export: {path}"
     assert "compared with Keras on 20 answers" in printed
     assert "0 other labels" in printed
-    predict = formats.FORMATS[name].open(path)
+    predict = export_formats.FORMATS[name].open(path)
     for batch in (1, 3):
         pixels = scene(64, 64, batch)
         found = predict(pixels)
@@ -94,7 +94,7 @@ def test_dense_form_takes_images_of_any_size(export, place, tmp_path, name):
         pytest.importorskip(NEEDED[name])
     export(ENDINGS[name], FORMAT=name, DENSE_STRIDE=16, LARGEST_DIFFERENCE=1e-4)
     pixels = scene(96, 128)
-    found = formats.FORMATS[name].open(tmp_path / f"out{ENDINGS[name]}")(pixels)
+    found = export_formats.FORMATS[name].open(tmp_path / f"out{ENDINGS[name]}")(pixels)
     assert found.shape == (1, 3, 5, 2)
     np.testing.assert_allclose(found, expected(place, pixels, 16), atol=1e-5)
 
@@ -104,7 +104,7 @@ def test_dense_form_of_litert_has_one_size(export, place, tmp_path):
     with pytest.raises(ValueError, match="takes images of one size: give IMAGE_SIZE"):
         export(".tflite", FORMAT="litert", DENSE_STRIDE=8)
     export(".tflite", FORMAT="litert", DENSE_STRIDE=8, IMAGE_SIZE=128, BATCH=1)
-    found = formats.FORMATS["litert"].open(tmp_path / "out.tflite")(scene(128, 128))
+    found = export_formats.FORMATS["litert"].open(tmp_path / "out.tflite")(scene(128, 128))
     np.testing.assert_allclose(found, expected(place, scene(128, 128), 8), atol=1e-5)
 
 
@@ -117,7 +117,7 @@ def test_lower_precisions_keep_the_labels_and_take_less_room(export, tmp_path, n
     printed = export(ENDINGS[name], FORMAT=name, PRECISION=precision, MOST_OTHER_LABELS=0.0)
     assert "0 other labels" in printed
     pixels = np.stack([np.full((64, 64, 3), dn, np.float32) for dn in (600, 1450)])
-    found = formats.FORMATS[name].open(tmp_path / f"out{ENDINGS[name]}")(pixels)
+    found = export_formats.FORMATS[name].open(tmp_path / f"out{ENDINGS[name]}")(pixels)
     assert found.argmax(-1).tolist() == [0, 1]
     assert found.max(-1).min() > 0.9
 

@@ -40,7 +40,7 @@ LAYERS = (
     "multilabel",
     "exporting",
     "changes",
-    "checking",
+    "map_checking",
     "cutting",
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "sklearn", "matplotlib", "osgeo")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from landuse.exporting import comparisons, exports, formats, qgis_models
+from landuse.exporting import comparisons, export_formats, exports, qgis_models
 from landuse.networks import model_files
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -171,7 +171,7 @@ def test_what_the_plugin_cannot_have_is_refused(place, monkeypatch, constants, m
 def test_its_file_has_another_name_than_the_general_one():
     names = {
         name: exports.path_of(None, Path("run/model.keras"), file_format, "float32", None).name
-        for name, file_format in formats.FORMATS.items()
+        for name, file_format in export_formats.FORMATS.items()
     }
     assert names["onnx"] == "model.onnx"
     assert names["qgis"] == "model_qgis.onnx"

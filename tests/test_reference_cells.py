@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 
-from landuse.checking import reference_cells
 from landuse.evaluation import osm_tables, unit_classes
+from landuse.map_checking import reference_cells
 from landuse.outputs import class_colours, geotiffs, land_use_map
 from landuse.rasters import label_maps, osm_features, reference_systems, writing
 from landuse.rasters.labelled_features import read_labelled_features

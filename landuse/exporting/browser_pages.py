@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from landuse import sensors
-from landuse.exporting import file_formats, onnx_files, web_runtime
+from landuse.exporting import export_types, onnx_files, web_runtime
 from landuse.outputs import class_colours
 from landuse.scenes import other_containers
 
@@ -44,7 +44,7 @@ OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SO
 """
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write the page and the scripts beside it into a folder."""
     runtime = web_runtime.find(export.web_runtime)
     network = path / "network.onnx"
@@ -97,7 +97,7 @@ def _as_worker(library: str) -> str:
     return f"const ort = (() => {{\n{script}\nreturn {{ {names} }};\n}})();\n"
 
 
-def _page(export: file_formats.Export, with_gpu: bool) -> str:
+def _page(export: export_types.Export, with_gpu: bool) -> str:
     facts = export.facts
     names = list(json.loads(facts["class_names"]).values())
     bands = json.loads(facts["band_names"])
@@ -181,14 +181,14 @@ def _licences(facts: Mapping[str, str]) -> str:
     )
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that onnxruntime computes from the network of the page."""
     text = (path / MODEL).read_text(encoding="ascii")
     content = base64.b64decode(json.loads(text[text.index("=") + 1 :].rstrip().rstrip(";")))
     return onnx_files.open_graph(content)
 
 
-BROWSER = file_formats.FileFormat(
+BROWSER = export_types.FileFormat(
     "browser",
     "",
     "onnxruntime",

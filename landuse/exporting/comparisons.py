@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting import file_formats
+from landuse.exporting import export_types
 
 LARGEST_DIFFERENCE = {  # of a probability from that of Keras, above which an export fails
     "float32": 0.001,
@@ -66,8 +66,8 @@ class Comparison:
 
 
 def compare(
-    predict: file_formats.Predict,
-    keras_predict: file_formats.Predict,
+    predict: export_types.Predict,
+    keras_predict: export_types.Predict,
     images: NDArray,
     batch: int | None,
 ) -> Comparison:
@@ -110,7 +110,7 @@ def compare(
     )
 
 
-def _timed(predict: file_formats.Predict, images: NDArray, size: int) -> tuple[NDArray, float]:
+def _timed(predict: export_types.Predict, images: NDArray, size: int) -> tuple[NDArray, float]:
     """Answers to all images, and the seconds for one, in the fastest run over all."""
     predict(next(_batches(images, size))[0])  # compiles
     best, until = np.inf, time.perf_counter() + _SECONDS

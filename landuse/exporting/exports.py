@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from landuse import choices, devices, files, optional_packages, sensors
-from landuse.exporting import comparisons, file_formats, formats
+from landuse.exporting import comparisons, export_formats, export_types
 from landuse.networks import shipped
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_settings(
     batch: int | None,
     dense_stride: int | None,
     image_size: int | None,
-) -> file_formats.FileFormat:
+) -> export_types.FileFormat:
     """Look up a format, and check that it can be made as it is wanted, and here.
 
     Raises
@@ -35,8 +35,8 @@ def check_settings(
     ValueError
         Naming the constant that is wrong, or the pip line of what is not installed.
     """
-    choices.check_choice("FORMAT", name, tuple(formats.FORMATS))
-    file_format = formats.FORMATS[name]
+    choices.check_choice("FORMAT", name, tuple(export_formats.FORMATS))
+    file_format = export_formats.FORMATS[name]
     if precision not in file_format.precisions:
         known = " or ".join(map(repr, file_format.precisions))
         raise ValueError(f"FORMAT = {name!r} is made with PRECISION = {known}, not {precision!r}")
@@ -58,7 +58,7 @@ def check_backend(name: str) -> None:
 
 
 def _check_dense(
-    file_format: file_formats.FileFormat, dense_stride: int | None, image_size: int | None
+    file_format: export_types.FileFormat, dense_stride: int | None, image_size: int | None
 ) -> None:
     if dense_stride is None:
         if image_size is not None:
@@ -76,7 +76,7 @@ def _check_dense(
 
 
 def dense_stride_for(
-    file_format: file_formats.FileFormat, record: Mapping[str, Any], wanted: int | None
+    file_format: export_types.FileFormat, record: Mapping[str, Any], wanted: int | None
 ) -> int | None:
     """Give the stride of the dense form: as the user wants it, or as the format has it.
 
@@ -94,12 +94,12 @@ def dense_stride_for(
 
 
 def shape_of(
-    file_format: file_formats.FileFormat,
+    file_format: export_types.FileFormat,
     bands: int,
     batch: int | None,
     dense_stride: int | None,
     image_size: int | None,
-) -> file_formats.Shape:
+) -> export_types.Shape:
     """Give the shape of the input, None where a size is free.
 
     Raises
@@ -121,7 +121,7 @@ def shape_of(
 def path_of(
     path: str | None,
     model: Path,
-    file_format: file_formats.FileFormat,
+    file_format: export_types.FileFormat,
     precision: str,
     dense_stride: int | None,
 ) -> Path:
@@ -129,7 +129,9 @@ def path_of(
     if path is None:
         dense = "" if dense_stride is None else f"_dense{dense_stride}"
         numbers = "" if precision == "float32" else f"_{precision}"
-        shared = [each for each in formats.FORMATS.values() if each.ending == file_format.ending]
+        shared = [
+            each for each in export_formats.FORMATS.values() if each.ending == file_format.ending
+        ]
         kind = "" if file_format.ending and file_format is shared[0] else f"_{file_format.name}"
         name = f"{model.stem}{dense}{numbers}{kind}{file_format.ending}"
         return shipped.folder_beside(model) / name
@@ -141,7 +143,7 @@ def path_of(
     return Path(path)
 
 
-def check_path(path: Path, file_format: file_formats.FileFormat, named: bool = True) -> None:
+def check_path(path: Path, file_format: export_types.FileFormat, named: bool = True) -> None:
     """Raise an OSError, before long work, when an export cannot be written there.
 
     The folder of a path that nobody named, of an export of a shipped model, is made when there is
@@ -168,7 +170,7 @@ def _check_folder(path: Path, marker: str) -> None:
 
 
 @contextlib.contextmanager
-def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]:
+def _written(path: Path, file_format: export_types.FileFormat) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not file_format.ending:
         _check_folder(path, file_format.marker)
@@ -180,8 +182,8 @@ def _written(path: Path, file_format: file_formats.FileFormat) -> Iterator[Path]
 
 
 def make(
-    export: file_formats.Export,
-    file_format: file_formats.FileFormat,
+    export: export_types.Export,
+    file_format: export_types.FileFormat,
     path: Path,
     images: NDArray,
     keras_file: Path,
@@ -192,8 +194,8 @@ def make(
 
     Parameters
     ----------
-    export : file_formats.Export
-    file_format : file_formats.FileFormat
+    export : export_types.Export
+    file_format : export_types.FileFormat
     path : Path
     images : ndarray of shape (N, rows, columns, bands), float32
         To compare on, others than those it was calibrated on.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting import file_formats
+from landuse.exporting import export_types
 from landuse.networks import onnx_graphs
 
 LABELS_MEMBER, FACTS_MEMBER = "labels.txt", "landuse.json"
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write a network as a LiteRT file, with its labels and facts appended as a zip.
 
     That is how files that belong to a model are packed with it by Google's own tools: programs
@@ -35,7 +35,7 @@ def write(export: file_formats.Export, path: Path) -> None:
     _append_facts(export, path)
 
 
-def _append_facts(export: file_formats.Export, path: Path) -> None:
+def _append_facts(export: export_types.Export, path: Path) -> None:
     import json
 
     facts = dict(export.facts)
@@ -45,7 +45,7 @@ def _append_facts(export: file_formats.Export, path: Path) -> None:
         archive.writestr(FACTS_MEMBER, json.dumps(facts, indent=2))
 
 
-def _convert(network: Any, export: file_formats.Export, folder: str) -> bytes:
+def _convert(network: Any, export: export_types.Export, folder: str) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -71,7 +71,7 @@ def _convert(network: Any, export: file_formats.Export, folder: str) -> bytes:
     return _quantised(converter, export)
 
 
-def _quantised(converter: Callable[[], Any], export: file_formats.Export) -> bytes:
+def _quantised(converter: Callable[[], Any], export: export_types.Export) -> bytes:
     """Calibrate on images; the layers that see raw pixels stay in float32."""
     import tensorflow as tf
 
@@ -114,7 +114,7 @@ def _quiet() -> Iterator[None]:
             os.close(kept)
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that LiteRT computes from the file."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -135,7 +135,7 @@ def open_model(path: Path) -> file_formats.Predict:
     return predict
 
 
-LITERT = file_formats.FileFormat(
+LITERT = export_types.FileFormat(
     "litert",
     ".tflite",
     "LiteRT",

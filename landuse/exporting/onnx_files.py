@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting import file_formats
+from landuse.exporting import export_types
 from landuse.networks import onnx_graphs
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ QUANTISED = ("Conv", "MatMul", "Gemm", "MaxPool", "AveragePool", "GlobalAverageP
 _BATCH = 8  # images at once while calibrating
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write a network as an ONNX file."""
     import onnx
 
@@ -35,7 +35,7 @@ def write(export: file_formats.Export, path: Path) -> None:
     onnx.save(graph, path)
 
 
-def onnx_graph(export: file_formats.Export) -> onnx.ModelProto:
+def onnx_graph(export: export_types.Export) -> onnx.ModelProto:
     """Give the ONNX graph of a network in float32."""
     network = export.network(export.converted_shape)
     return onnx_graphs.to_onnx(network, [size is None for size in export.shape[:3]])
@@ -72,7 +72,7 @@ def halve_weights(graph: onnx.ModelProto) -> None:
     graph.graph.node.extend(nodes)
 
 
-def _quantised(graph: onnx.ModelProto, export: file_formats.Export) -> onnx.ModelProto:
+def _quantised(graph: onnx.ModelProto, export: export_types.Export) -> onnx.ModelProto:
     import onnx
     from onnxruntime import quantization
 
@@ -116,12 +116,12 @@ def _nodes_of(path: Path, layers: list[str]) -> list[str]:
     return [node.name for node in nodes if any(f"/{layer}" in f"/{node.name}" for layer in layers)]
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that onnxruntime computes from the file."""
     return open_graph(path.read_bytes())
 
 
-def open_graph(content: bytes) -> file_formats.Predict:
+def open_graph(content: bytes) -> export_types.Predict:
     """Give the function that onnxruntime computes from the content of a file."""
     import onnxruntime
 
@@ -136,4 +136,4 @@ def open_graph(content: bytes) -> file_formats.Predict:
     return predict
 
 
-ONNX = file_formats.FileFormat("onnx", ".onnx", "onnxruntime", PACKAGES, write, open_model)
+ONNX = export_types.FileFormat("onnx", ".onnx", "onnxruntime", PACKAGES, write, open_model)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting import file_formats
+from landuse.exporting import export_types
 from landuse.networks import onnx_graphs
 
 PLACE = "model_info"  # where OpenVINO's own tools keep what a model says about itself
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write a network as an OpenVINO model."""
     import openvino
 
@@ -29,7 +29,7 @@ def write(export: file_formats.Export, path: Path) -> None:
     openvino.save_model(model, path, compress_to_fp16=export.precision == "float16")
 
 
-def _convert(export: file_formats.Export) -> Any:
+def _convert(export: export_types.Export) -> Any:
     import keras
     import openvino
 
@@ -46,7 +46,7 @@ def _convert(export: file_formats.Export) -> Any:
         return openvino.Core().read_model(path.read_bytes(), openvino.Tensor(weights))
 
 
-def _quantised(model: Any, export: file_formats.Export) -> Any:
+def _quantised(model: Any, export: export_types.Export) -> Any:
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
@@ -69,7 +69,7 @@ def _quantised(model: Any, export: file_formats.Export) -> Any:
     )
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that OpenVINO computes from the file, in the precision it was made for."""
     import openvino
 
@@ -82,7 +82,7 @@ def open_model(path: Path) -> file_formats.Predict:
     return predict
 
 
-OPENVINO = file_formats.FileFormat(
+OPENVINO = export_types.FileFormat(
     "openvino",
     ".xml",
     "OpenVINO",

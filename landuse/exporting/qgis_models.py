@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landuse import sensors
-from landuse.exporting import facts, file_formats, onnx_files
+from landuse.exporting import export_types, facts, onnx_files
 from landuse.networks import onnx_graphs
 
 STRIDE = 8  # px, of the map
@@ -32,7 +32,7 @@ RIM = (sensors.PATCH_SIZE - STRIDE) // 2  # px at the edges of a tile that no wi
 INPUT, OUTPUT = "tile", "classes"
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write a network as the plugin takes it."""
     import onnx
 
@@ -124,7 +124,7 @@ def _batch_of(tensor: Any) -> int | str:
     return size.dim_param or size.dim_value
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that the plugin computes, with its answers at the windows' centres."""
     import onnxruntime
 
@@ -141,7 +141,7 @@ def open_model(path: Path) -> file_formats.Predict:
     return predict
 
 
-QGIS = file_formats.FileFormat(
+QGIS = export_types.FileFormat(
     "qgis",
     ".onnx",
     "onnxruntime",

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from landuse.exporting import file_formats
+from landuse.exporting import export_types
 from landuse.networks import onnx_graphs
 
 FACTS = "assets.extra/landuse.json"  # the folder that TensorFlow leaves to others
 
 
-def write(export: file_formats.Export, path: Path) -> None:
+def write(export: export_types.Export, path: Path) -> None:
     """Write a network as a SavedModel folder."""
     import keras
 
@@ -28,7 +28,7 @@ def write(export: file_formats.Export, path: Path) -> None:
     (path / FACTS).write_text(json.dumps(dict(export.facts), indent=2) + "\n", encoding="utf-8")
 
 
-def open_model(path: Path) -> file_formats.Predict:
+def open_model(path: Path) -> export_types.Predict:
     """Give the function that TensorFlow computes from the folder."""
     import tensorflow as tf
 
@@ -42,7 +42,7 @@ def open_model(path: Path) -> file_formats.Predict:
     return predict
 
 
-SAVED_MODEL = file_formats.FileFormat(
+SAVED_MODEL = export_types.FileFormat(
     "saved_model",
     "",
     "TensorFlow",

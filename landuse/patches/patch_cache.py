@@ -102,9 +102,9 @@ def _decode(path: Path, wanted: Wanted) -> image_files.Patch | str:
     try:
         patch = image_files.read_named(path, wanted.order)
         if patch.pixels.shape[:2] != (size, size):
-            found = f"{patch.pixels.shape[0]}x{patch.pixels.shape[1]}"
-            fault = f"{path}: is {found} px, expected {size}x{size}"
-            return fault + (CUT if size <= min(patch.pixels.shape[:2]) <= MOST_TO_CUT else "")
+            rows, columns = patch.pixels.shape[:2]
+            cut = CUT if size <= min(rows, columns) <= MOST_TO_CUT else ""
+            return f"{path}: is {rows}x{columns} px, expected {size}x{size}{cut}"
         positions = band_positions(patch, wanted.bands, path, OTHER_BANDS)
     except (ValueError, OSError) as error:
         return str(error)

@@ -1,11 +1,12 @@
 """What a run remembers in its folder: settings, state, history."""
 
+import contextlib
 import importlib.util
 import json
 import math
 import platform
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,18 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     lines = [",".join(names)] + [",".join(str(row[name]) for name in names) for row in history]
     with files.atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
+
+
+@contextlib.contextmanager
+def without_empty_folders(folder: Path, made: Sequence[Path]) -> Iterator[None]:
+    """Remove a run folder, and those that were made for it, when it could not even be started."""
+    try:
+        yield
+    except (ValueError, OSError):
+        inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        if made and inside <= {SETTINGS_FILE}:
+            (folder / SETTINGS_FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for place in made:
+                    place.rmdir()
+        raise

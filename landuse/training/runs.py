@@ -334,21 +334,6 @@ def _images_digest(data: training_data.Data) -> str:
 
 
 @contextlib.contextmanager
-def _without_empty_folders(folder: Path, made: Sequence[Path]) -> Iterator[None]:
-    """Remove a run folder, and those that were made for it, when it could not even be started."""
-    try:
-        yield
-    except (ValueError, OSError):
-        inside = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-        if made and inside <= {run_folders.SETTINGS_FILE}:
-            (folder / run_folders.SETTINGS_FILE).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                for place in made:
-                    place.rmdir()
-        raise
-
-
-@contextlib.contextmanager
 def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
     """Open a run folder, new or one to go on with, for this process alone.
 
@@ -370,7 +355,7 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
         raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    with _without_empty_folders(folder, made), files.lock(folder, "training in"):
+    with run_folders.without_empty_folders(folder, made), files.lock(folder, "training in"):
         run_folders.compare_settings(folder, settings)
         yield Run(folder, settings)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from landuse import files
-from landuse.checking import map_checks
 from landuse.evaluation import area_estimates, measures
+from landuse.map_checking import map_checks
 from landuse.rasters import osm_features
 
 Figures = dict[str, Any]

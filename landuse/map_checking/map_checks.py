@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from landuse import map_values
-from landuse.checking import reference_cells
 from landuse.evaluation import area_estimates
+from landuse.map_checking import reference_cells
 from landuse.rasters import label_maps
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from landuse import files, sensors
-from landuse.checking import reference_cells
 from landuse.evaluation import sampling_designs
+from landuse.map_checking import reference_cells
 from landuse.outputs import labelling_page
 from landuse.rasters import label_maps, point_files, reference_systems
 from landuse.scenes import scene_reader, scene_windows

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from landuse import map_values
-from landuse.checking import map_checks
 from landuse.evaluation import trust
+from landuse.map_checking import map_checks
 from landuse.outputs import land_use_map, map_layers, pages
 from landuse.rasters import geotransforms, label_maps, point_files
 from landuse.scenes import colour_scenes, scene_reader, thinning

@@ -2,7 +2,7 @@
 
 from landuse.exporting import (
     browser_pages,
-    file_formats,
+    export_types,
     litert_files,
     onnx_files,
     openvino_files,
@@ -10,7 +10,7 @@ from landuse.exporting import (
     saved_models,
 )
 
-FORMATS: dict[str, file_formats.FileFormat] = {
+FORMATS: dict[str, export_types.FileFormat] = {
     file_format.name: file_format
     for file_format in (
         onnx_files.ONNX,

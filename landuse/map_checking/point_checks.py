@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from landuse import files, map_values
-from landuse.checking import drawn_samples, map_checks
 from landuse.evaluation import area_estimates, class_tables
+from landuse.map_checking import drawn_samples, map_checks
 from landuse.outputs import labelling_page
 from landuse.rasters import label_maps, labelled_features, reference_systems
 
