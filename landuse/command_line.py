@@ -20,6 +20,7 @@ import tokenize
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from landuse import choices, hand_edits, quick_starts, script_constants
@@ -72,6 +73,42 @@ def run(main: Callable[[], object], namespace: dict[str, Any]) -> None:
         if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
             traceback.print_exc()
         _stop(f"error: {one_line(error)}", EXIT_BAD_INPUT)
+
+
+def _explain_constants(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Answer a constant whose value is an unquoted word by one line; leave the rest to Python.
+
+    Such an error comes before `run` is called, when Python reads the constants.
+    """
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    said = _unquoted(error, trace) if isinstance(error, NameError) and trace is not None else ""
+    if not said:
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"error: {said}", file=sys.stderr, flush=True)
+    os._exit(EXIT_BAD_INPUT)  # a hook cannot choose the status otherwise
+
+
+def _unquoted(error: NameError, trace: TracebackType) -> str:
+    """Say which constant of a script has a word as its value that Python does not know."""
+    scope = trace.tb_frame
+    if scope.f_globals.get("__name__") != "__main__" or scope.f_code.co_name != "<module>":
+        return ""
+    source = script_constants.source_of(scope.f_globals)
+    for name, statement in script_constants.assignments(source):
+        if statement.lineno <= trace.tb_lineno <= (statement.end_lineno or statement.lineno):
+            return (
+                f"{Path(scope.f_code.co_filename).name}, line {statement.lineno}: {name} has the "
+                f"value {error.name}, a word that is no number and stands in no quotes: write text "
+                f'as "{error.name}", numbers in digits'
+            )
+    return ""
+
+
+sys.excepthook = _explain_constants
 
 
 def _make_output_robust() -> None:

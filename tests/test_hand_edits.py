@@ -87,6 +87,12 @@ def test_a_script_as_it_was_and_with_lists_and_flags(run):
             "EPOCHS = 20\nEPOCS = 30",
             "7: this script knows no constant EPOCS: did you",
         ),
+        (
+            "EPOCHS = 20",
+            "EPOCHS = twenty",
+            "6: EPOCHS has the value twenty, a word that is no number and stands in no quotes",
+        ),
+        ("EPOCHS = 20", "EPOCHS = (\n    true\n)", "6: EPOCHS has the value true, a word that"),
         ("EPOCHS = 20", "", "the script has no constant EPOCHS, which it needs: was it removed?"),
     ],
 )
