@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from landuse.mapping import grids, map_blocks, methods, whole_scene
+from landuse.networks import engines
 from landuse.scenes import thinning
 
 CLASSES = 10
@@ -371,14 +372,17 @@ def stop_after(calls):
     return predict
 
 
-def test_goes_on_after_the_last_finished_block(tmp_path):
+def test_goes_on_after_the_last_finished_block(tmp_path, capsys):
     scene = classes_scene()
     whole = classify(scene, tmp_path / "whole", block_size=40)
     with pytest.raises(StopError):
         classify(scene, tmp_path / "m", predict=stop_after(8), block_size=40)
     log = []
-    result = classify(scene, tmp_path / "m", block_size=40, log=log)
+    result = classify(scene, tmp_path / "m", block_size=40, log=log, seconds=160)
     assert 0 < len(log) < 16
+    said = capsys.readouterr().out
+    assert f"of 16 blocks were done by an earlier run, {len(log)} are left" in said
+    assert f", in about {engines.duration(10 * len(log))}" in said
     assert np.array_equal(result.labels, whole.labels)
     assert np.array_equal(result.probability, whole.probability)
     again = []

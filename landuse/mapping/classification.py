@@ -34,6 +34,7 @@ class ReadyNetwork(NamedTuple):
     precision: str
     batch_size: int  # windows in a call
     block_size: int  # px, side of the pieces done at once
+    seconds: float = 0.0  # that the whole map is expected to take
 
 
 def network_for(
@@ -79,8 +80,7 @@ def network_for(
             raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
         print(f"  window by window, not dense: {error}")
         network = ready("windows")
-    announce(plan, network)
-    return network
+    return network._replace(seconds=announce(plan, network))
 
 
 def call_shape(
@@ -101,8 +101,8 @@ def _predict(*arguments: Any) -> engines.Predict:
     return engines.make_predict(*arguments)
 
 
-def announce(plan: plans.Plan, network: ReadyNetwork) -> None:
-    """Say what is going to be computed on what, and about how long it takes."""
+def announce(plan: plans.Plan, network: ReadyNetwork) -> float:
+    """Say what is going to be computed on what, and about how long it takes, in seconds."""
     rows, columns = plan.grid.shape
     cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
     print(f"device: {engines.describe_device(network.engine)}, {network.precision}")
@@ -117,6 +117,7 @@ def announce(plan: plans.Plan, network: ReadyNetwork) -> None:
     shape = call_shape(plan, network.method, network.batch_size, network.block_size)
     seconds = engines.seconds_of_calls(network.predict, shape, plan.scene.dtype, calls)
     print(f"estimated time: {engines.duration(seconds)}", flush=True)
+    return seconds
 
 
 def describe(plan: plans.Plan, network: ReadyNetwork, min_probability: float) -> dict[str, Any]:
@@ -250,6 +251,7 @@ def classify_cells(
         grid=plan.grid,
         inside=plan.inside,
         mirror_nodata=True,
+        seconds=network.seconds,
         **wanted,
     )
     if (result.labels == map_values.NODATA).all():

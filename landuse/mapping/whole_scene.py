@@ -62,6 +62,7 @@ def classify_scene(
     all_probabilities: bool = False,
     doubt: bool = False,
     set_threshold: float | None = None,
+    seconds: float | None = None,
 ) -> Result:
     """Classify a scene block by block, going on where an earlier run with the same settings was.
 
@@ -112,6 +113,9 @@ def classify_scene(
         Keep entropy and margin too, and with a `set_threshold` the size of the prediction set.
     set_threshold : float, optional
         Probability from which on a class is in the set.
+    seconds : float, optional
+        That the whole map is expected to take; said, for what is left, where an earlier run goes
+        on.
 
     Returns
     -------
@@ -147,9 +151,10 @@ def classify_scene(
     saved = saved_blocks.SavedBlocks(Path(work_folder), saved_blocks.key_of(work), layout)
     todo = [index for index, block in enumerate(blocks) if not saved.is_done(index, block)]
     if saved.goes_on and len(todo) < len(blocks):
+        left = "" if seconds is None else engines.duration(seconds * len(todo) / len(blocks))
         print(
             f"going on: {len(blocks) - len(todo)} of {len(blocks)} blocks were done by an earlier "
-            f"run, {len(todo)} are left (the estimated time is for all)",
+            f"run, {len(todo)} are left{left and f', in about {left}'}",
             flush=True,
         )
 
