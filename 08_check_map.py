@@ -13,7 +13,8 @@ Reads    PATH_TO_MAP: a label map of script 06; PATH_TO_IMAGE: the scene, for th
 Writes   first call, into PATH_TO_CHECK: label.html, points.gpkg, points.csv, design.json
          next call, into a folder there named after the reference: report.md and report.json (with
          accuracies and areas, and 95 % intervals of what the sample allows), report.png, and for
-         points checked_points.gpkg and map.html
+         points checked_points.gpkg and map.html; of a random sample, the map's own page and
+         settings say then how right the map is, in place of how right its model was
 Run      python 08_check_map.py --path-to-map maps/scene_label.tif
          python 08_check_map.py --path-to-map maps/scene_label.tif --reference scene_labels.json
 
@@ -84,6 +85,7 @@ def main() -> None:
     with files.lock(report_folder, "writing the report"):
         figures = write(report_folder, label_map, check)
     print_summary(figures)
+    tell_beside_map(label_map, figures, report_folder)
     print(f"report: {report_folder / 'report.md'}")
 
 
@@ -245,6 +247,19 @@ def write(folder: Path, label_map: "LabelMap", check: "MapCheck") -> dict[str, A
     check_figures.write_picture(folder / "report.png", figures)
     check_reports.write_report(folder, figures)
     return figures
+
+
+def tell_beside_map(label_map: "LabelMap", figures: dict[str, Any], report_folder: Path) -> None:
+    """Let the map's own page and settings say how right it is, where a random sample tells it."""
+    from landuse.map_checking import check_pages, checked_maps
+
+    told = check_pages.trust_of(label_map, figures)
+    if "area_shares" not in figures or told is None:
+        return
+    base = Path(PATH_TO_MAP).with_name(name_of_map())
+    changed = checked_maps.tell(base, told, report_folder / "report.md")
+    if changed:
+        print(f"these say so now, in place of the model's accuracy: {', '.join(map(str, changed))}")
 
 
 def print_summary(figures: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from osgeo import ogr
 
 from landuse import files
+from landuse.evaluation import trust
 from landuse.map_checking import (
     check_reports,
     drawn_samples,
@@ -18,7 +19,7 @@ from landuse.map_checking import (
     point_checks,
     reference_cells,
 )
-from landuse.outputs import geotiffs, labelling_page, land_use_map
+from landuse.outputs import geotiffs, labelling_page, land_use_map, map_layers, pages
 from landuse.rasters import label_maps, labelled_features, writing
 
 UTM = "EPSG:32632"
@@ -139,6 +140,36 @@ def test_a_sample_is_drawn_labelled_and_estimated_from(step_8, place, truth):
         "report.png",
     }
     assert "overall accuracy" in said
+
+
+def test_the_page_and_the_settings_of_a_map_say_what_its_check_found(step_8, place, truth):
+    step_8("--sample-size", "60", "--floor", "20")
+    save_labels(place, truth)
+    label_map = label_maps.read_label_map(place / "pisa_label.tif")
+    land_use = land_use_map.LandUseMap(
+        label_map.labels,
+        label_map.geotransform,
+        label_map.crs,
+        label_map.class_names,
+        trust=trust.Trust("a run", measured="The model is right in 99 %.", precision={"River": 1}),
+    )
+    grey = np.full((*label_map.labels.shape, 3), 90, np.uint8)
+    picture = map_layers.Picture(grey, label_map.geotransform)
+    pages.write_html(place / "pisa.html", land_use, picture)
+    before = {"model": "a run", **land_use.trust.as_facts()}
+    files.write_json(place / "pisa_settings.json", before)
+    said = step_8("--reference", "pisa_labels.json")
+    assert "in place of the model's accuracy: pisa.html, pisa_settings.json" in said
+    overall = report(place, "pisa_labels")["overall_accuracy"]
+    kept = files.read_json(place / "pisa_settings.json")
+    assert kept["accuracy"] == {what: overall[what] for what in ("value", "low", "high")}
+    assert (kept["model"], kept["told_by_the_model"]["measured"]) == ("a run", before["measured"])
+    page = (place / "pisa.html").read_text()
+    assert "The model is right in 99 %." not in page
+    assert kept["measured"] in page
+    step_8("--reference", "pisa_labels.json")  # a second time: the model's word stays
+    kept = files.read_json(place / "pisa_settings.json")
+    assert kept["told_by_the_model"]["measured"] == before["measured"]
 
 
 def test_the_page_shows_no_label_of_the_map_in_its_order(step_8, place):

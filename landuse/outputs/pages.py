@@ -18,6 +18,7 @@ from landuse.outputs import class_colours, land_use_map, map_layers
 from landuse.rasters import reference_systems
 
 _TEMPLATE = Path(__file__).with_name("viewer.html")
+_DATA = re.compile(r'(?<=<script type="application/json" id="data">).*?(?=</script>)', re.DOTALL)
 _STYLE = Path(__file__).with_name("map_page.css")  # of all pages with a map to walk around in
 
 
@@ -105,9 +106,45 @@ def _trust_data(told: trust.Trust) -> dict[str, Any]:
     return {"model": told.model, "warnings": list(told.warnings), "lines": told.lines()}
 
 
+def _as_json(data: dict[str, Any]) -> str:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+
+
+def tell_anew(path: Path, told: trust.Trust) -> bool:
+    """Let the page of a map say something else of how far to trust it, and of each class.
+
+    Parameters
+    ----------
+    path : Path
+        That `write_html` wrote.
+    told : Trust
+
+    Returns
+    -------
+    bool
+        False for a page of another kind, which is left as it is.
+    """
+    page = path.read_text(encoding="utf-8")
+    found = _DATA.search(page)
+    if found is None:
+        return False
+    try:
+        data = json.loads(found[0])
+    except ValueError:
+        return False
+    if not isinstance(data, dict) or not {"trust", "classes"} <= set(data):
+        return False
+    data["trust"] = _trust_data(told)
+    for entry in data["classes"]:
+        right = told.precision.get(entry["name"])
+        entry["right"] = None if right is None else f"{100 * right:.0f} %"
+    files.write_text(path, page[: found.start()] + _as_json(data) + page[found.end() :])
+    return True
+
+
 def fill_template(template: Path, texts: dict[str, str], data: dict[str, Any]) -> str:
     """Return the page; no name can end the script or the element that it stands in."""
-    as_json = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    as_json = _as_json(data)
     values = {f"{{{{{name}}}}}": html.escape(text) for name, text in texts.items()}
     # Long product names may break after their underscores.
     values["{{heading}}"] = values["{{title}}"].replace("_", "_<wbr>")
