@@ -97,9 +97,10 @@ def main() -> None:
     import keras
 
     from landuse.multilabel import label_data, label_runs
-    from landuse.networks import bases, catalogue, label_losses, pixel_starts, tops
+    from landuse.networks import bases, catalogue, label_losses, pixel_starts, tops, transfer
     from landuse.training import growing, optimizers, runs
 
+    catalogue.check_fine_tuning(NETWORK, EPOCHS if WEIGHTS is not None else 0)
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
     with runs.start(
@@ -180,8 +181,11 @@ def main() -> None:
             compile_model(EPOCHS_TOP)
             run.fit("top", learner, train, validation, EPOCHS_TOP, callbacks, keep=model)
 
-        # 7. and 8. Unfreeze it, and fit all
+        # 7. and 8. Unfreeze it, of one that has learned only as script 04's alternative; fit all
         learned.base.trainable = True
+        if WEIGHTS is not None and EPOCHS:
+            transfer.unfreeze_all_but_first_block(learned.base)
+            transfer.unfreeze_first_convolution(learned.base)
         if EPOCHS:
             compile_model(EPOCHS)
             run.fit(

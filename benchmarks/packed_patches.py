@@ -37,6 +37,8 @@ BATCH_SIZE = 64
 BATCHES = 12  # read in a turn, at random places
 FILES = 64  # patches that are read file by file in a turn
 ROUNDS = 3  # turns of each; the best counts
+NETWORK: str | None = "ResNet50"  # whose training steps are timed, too; None: none
+STEPS = 4  # of them; the first one compiles and does not count
 PATH_TO_WORK: str | None = None  # folder for the patches, which are removed; None: a temporary one
 
 
@@ -47,7 +49,7 @@ def main() -> None:
         made = made_bigearthnet.write_made_patches(Path(work) / "made", 50, version=1)
         measuring.print_header(
             "patches", "to list, s", "to pack, ms each", "GB packed", "packed, a second",
-            "with symmetries", "file by file", "ratio", "memory, MB",
+            "with symmetries and mixup", "file by file", "ratio", "memory, MB",
             text=0,
         )  # fmt: skip
         for count in COUNTS:
@@ -55,6 +57,35 @@ def main() -> None:
             copy_patches(made, folder, count)
             measure(folder, count)
             shutil.rmtree(folder)
+    if NETWORK is not None:
+        measure_step(NETWORK)
+
+
+def measure_step(name: str) -> None:
+    """Measure steps of a network that gives 43 labels, on a batch that stays in memory."""
+    import keras
+
+    from landuse.networks import bases, label_losses, precisions, tops
+
+    precision = precisions.set_precision("auto") or keras.config.dtype_policy().name
+    pixels = keras.Input((patch_store.SIDE, patch_store.SIDE, len(BANDS)))
+    base = bases.base_network(name, len(BANDS))
+    classes = [f"class {number}" for number in range(43)]
+    model = keras.Model(pixels, tops.new_top(base(pixels), name, classes, 0.2, "sigmoid"))
+    model.compile("adamw", label_losses.LabelLoss(np.ones(43)), jit_compile="auto")
+    rng = np.random.default_rng(0)
+    batch = rng.normal(size=(BATCH_SIZE, *pixels.shape[1:])).astype(np.float32)
+    labels = (rng.random((BATCH_SIZE, 43)) < 0.07).astype(np.float32)
+    seconds = []
+    for _ in range(STEPS):
+        clock, processor = time.perf_counter(), time.process_time()
+        model.train_on_batch(batch, labels)
+        seconds.append((time.perf_counter() - clock, time.process_time() - processor))
+    best = np.min(seconds[1:], axis=0)
+    print(
+        f"{name}, {precision}: {BATCH_SIZE / best[0]:.1f} patches a second by the clock, "
+        f"{BATCH_SIZE / best[1]:.1f} by a second of the processor"
+    )
 
 
 def copy_patches(made: Path, folder: Path, count: int) -> None:
@@ -95,7 +126,7 @@ def measure(folder: Path, count: int) -> None:
         store, labels=labels, batch_size=BATCH_SIZE, workers=0
     )
     turned = patch_batches.simple_image_generator(
-        store, labels=labels, batch_size=BATCH_SIZE, workers=0, symmetries=True
+        store, labels=labels, batch_size=BATCH_SIZE, workers=0, symmetries=True, mixup=0.2
     )
     rng = np.random.default_rng(0)
 

@@ -105,7 +105,7 @@ def test_a_finished_run_is_not_run_again_and_patches_are_not_packed_twice(traine
     changed = run(SCRIPT, folder, **{**settings, "focus": 2})
     assert changed.returncode == 2
     assert "FOCUS was 0.0, is 2.0" in changed.stderr
-    more = {"weights": "run/model.keras", "path_to_run": "more", "epochs_top": 1, "epochs": 0}
+    more = {"weights": "run/model.keras", "path_to_run": "more", "epochs_top": 1, "epochs": 1}
     answer = run(SCRIPT, folder, **{**settings, **more})
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert "packing" not in answer.stdout

@@ -89,6 +89,11 @@ ROWS = [
         RUN_FOLDER,
     ),
     _labels("network that there is not", "--network ResNet10", "NETWORK = 'ResNet10'"),
+    _labels(
+        "a network of which nobody knows the first block",
+        "--network ResNet101 --weights imagenet",
+        "it is not known where the first block of ResNet101 ends",
+    ),
     Row(
         EVALUATE,
         "several labels without their patches",
