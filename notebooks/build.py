@@ -34,6 +34,7 @@ NOTEBOOKS: list[str] = [
     "Classify_a_scene",
     "Check_and_compare",
     "Your_own_classes",
+    "More_than_one_class",
 ]
 EXECUTE = True  # False: only cells, without results
 TIMEOUT = 7200  # s that a cell may take

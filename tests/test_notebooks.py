@@ -16,6 +16,7 @@ NAMES = (
     "Classify_a_scene",
     "Check_and_compare",
     "Your_own_classes",
+    "More_than_one_class",
 )
 
 # Few patches, one epoch, and a network that TensorFlow traces quickly.
@@ -57,6 +58,14 @@ TINY = {
         "BATCH_SIZE": 16,
         "STRIDE": 64,
         "POINTS": 40,
+    },
+    "More_than_one_class": {
+        "SAMPLE_PATCHES_PER_CLASS": 10,
+        "EPOCHS_PIXELS": 1,
+        "TILES": 16,
+        "EPOCHS_LABELS": 1,
+        "MADE": 100,
+        "STRIDE": 160,
     },
 }
 
