@@ -19,6 +19,7 @@ from skimage import io
 import image_functions
 from landuse import files
 from landuse.networks import model_files
+from landuse.rasters import writing
 
 CLASSES = ("Dark", "Grey", "Light")
 COUNTS = {"train": 4, "validation": 2}
@@ -175,6 +176,29 @@ def test_fine_tuning(script, weights, folder, rgb, ms, rgb_run):
     assert record["weights"] == (weights and "model.keras")
     assert phases(path) == ["top", "fine-tuning"]
     assert ("its top is kept" in answer.stdout) == (weights is not None)
+
+
+def test_a_student_learns_from_teachers_and_labelled_patches(folder, ms, rgb_run):
+    rng = np.random.default_rng(3)
+    shade = np.repeat(np.arange(3), 64)[:, np.newaxis, np.newaxis]
+    pixels = 400 + 700 * shade + rng.integers(0, 300, (192, 128, 13))
+    writing.write_geotiff(folder / "scene.tif", np.uint16(pixels), None, "", band_names=MS)
+    path = folder / "taught"
+    answer = run(
+        "04_train_ms_from_teachers",
+        path_to_split_datasets=ms,
+        path_to_scenes=folder / "scene.tif",
+        path_to_run=path,
+        weights=rgb_run[0] / "model.keras",
+        teachers=[str(rgb_run[0] / "model.keras")],
+        windows=24,
+        **ONE_EPOCH,
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert "a pass has 24 windows, and each of the 12 labelled patches once" in answer.stdout
+    record = check_run(path, "test", 3)
+    assert record["band_names"] == MS
+    assert phases(path) == ["student"]
 
 
 def test_step_5_takes_measured_statistics_and_trains_mosaics(folder, ms):

@@ -344,3 +344,29 @@ class Reordered:
 
     def __getitem__(self, indices: Any) -> Any:
         return self.patches[self.order[indices]]
+
+
+class Joined:
+    """Patches of one array, several times, and then those of another, read when asked for."""
+
+    def __init__(self, first: Any, repeats: int, second: Any) -> None:
+        if first.shape[1:] != second.shape[1:] or first.dtype != second.dtype:
+            raise ValueError(
+                f"patches of {first.shape[1:]} {first.dtype} cannot be joined with those of "
+                f"{second.shape[1:]} {second.dtype}"
+            )
+        self.first, self.second = first, second
+        self.start = repeats * len(first)
+        self.dtype = first.dtype
+        self.shape = (self.start + len(second), *first.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: Any) -> NDArray[Any]:
+        wanted = np.asarray(indices)
+        own = wanted < self.start
+        patches = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        patches[own] = self.first[wanted[own] % len(self.first)]
+        patches[~own] = self.second[wanted[~own] - self.start]
+        return patches

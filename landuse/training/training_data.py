@@ -37,6 +37,24 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """Windows without labels, and what teachers said of them.
+
+    Parameters
+    ----------
+    windows : ndarray of shape (N, rows, columns, bands), of the dtype of the patches
+    shares : ndarray of shape (N, classes), float32
+        Probabilities.
+    repeats : int
+        How often each labelled image comes in a pass beside them.
+    """
+
+    windows: np.ndarray
+    shares: np.ndarray
+    repeats: int
+
+
+@dataclass(frozen=True)
 class Data:
     """What is trained on and measured with.
 
@@ -83,7 +101,12 @@ class Data:
         return class_weights(self.train.labels, len(self.class_names))
 
     def training_batches(
-        self, batch_size: int | None, *, class_weights: bool = False, **options: Any
+        self,
+        batch_size: int | None,
+        *,
+        class_weights: bool = False,
+        taught: Taught | None = None,
+        **options: Any,
     ) -> Any:
         """Batches to train with, in another order in each epoch, augmented.
 
@@ -93,6 +116,8 @@ class Data:
             None: what fits the training images.
         class_weights : bool
             Let the images of rare classes weigh more.
+        taught : Taught, optional
+            Windows that are learned beside the images, with weight 1.
         **options
             Changes, mixup, seed, workers: as `patch_batches.simple_image_generator` takes them.
 
@@ -100,10 +125,18 @@ class Data:
         -------
         keras.utils.PyDataset
         """
+        patches, labels = self.train.patches, self.one_hot_labels("train")
+        weights = self.class_weights() if class_weights else None
+        if taught is not None:
+            patches = patch_batches.Joined(patches, taught.repeats, taught.windows)
+            labels = np.concatenate([np.tile(labels, (taught.repeats, 1)), taught.shares])
+            if weights is not None:
+                ones = np.ones(len(taught.shares), np.float32)
+                weights = np.concatenate([np.tile(weights, taught.repeats), ones])
         return patch_batches.simple_image_generator(
-            self.train.patches,
-            labels=self.one_hot_labels("train"),
-            sample_weights=self.class_weights() if class_weights else None,
+            patches,
+            labels=labels,
+            sample_weights=weights,
             batch_size=fitting_batch(batch_size, len(self.train.labels)),
             **options,
         )

@@ -14,6 +14,7 @@ TUNE_RGB = "02_train_rgb_finetuning.py"
 TRAIN_RGB = "03_train_rgb_from_scratch.py"
 TUNE_MS = "04_train_ms_finetuning.py"
 WIDEN = "04_train_ms_finetuning_alternative.py"
+TAUGHT = "04_train_ms_from_teachers.py"
 TRAIN_MS = "05_train_ms_from_scratch.py"
 MAP = "06_classify_image.py"
 MOSAIC = "06_mosaic_maps.py"
@@ -343,6 +344,19 @@ ROWS = [
     _train(TRAIN_RGB, "no such network", "--network VGG99", "Fully supported: VGG16, DenseNet201"),
     _train(TRAIN_RGB, "network for larger images", "--network Xception", "no such network for"),
     _train(TUNE_RGB, "no such network", "--network vgg16", "Did you mean VGG16?"),
+    *(
+        Row(
+            TAUGHT,
+            wrong,
+            f"--path-to-split-datasets {split} --path-to-run run {command}",
+            message,
+            (CACHE,),
+        )
+        for wrong, split, command, message in (
+            ("missing split", "nowhere", "", "there is no folder nowhere; split"),
+            ("no such teacher", "split_ms", "--teachers no.keras", "no.keras"),
+        )
+    ),
     _train(TRAIN_RGB, "share of no class", "--land-shares Mars=1", "classes are", None, (CACHE,)),
     _train(
         TUNE_RGB,
