@@ -14,7 +14,7 @@ Writes   a run folder with model.keras (the best model), history.csv, settings.j
 Run      python 04_train_ms_from_teachers.py --path-to-scenes products
 Takes    9 minutes for 4 passes over 162 patches and 2,000 windows (MobileNetV2 at 96 px, two busy
          cores)
-Reaches  96.3 % of 54 patches of EuroSAT left out; in 186 windows of the places of the scenes 81.2 %,
+Reaches  96.3 % of 54 patches of EuroSAT left out; 81.2 % of 186 windows of the scenes' own places,
          where its teacher (eurosat_rgb) was right in 82.3 %; docs/own_classes.md has more
 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.

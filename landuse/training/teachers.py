@@ -176,7 +176,7 @@ def opinions(teachers: Sequence[Teacher], windows: np.ndarray, batch_size: int) 
         seen = _SomeBands(windows, teacher.positions)
         told = predictions.predict(teacher.model, seen, batch_size, units=teacher.units)
         answers.append(told[:, teacher.order])
-    return np.mean(answers, axis=0, dtype=np.float32)
+    return np.stack(answers).mean(axis=0, dtype=np.float32)
 
 
 class _SomeBands:
