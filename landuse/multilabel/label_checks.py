@@ -35,5 +35,5 @@ def check_patches(folder: str) -> None:
     if not Path(folder).is_dir():
         raise FileNotFoundError(
             f"PATH_TO_PATCHES: {folder} is no folder. BigEarthNet-S2 comes from "
-            "https://bigearth.net (59 GB packed); MADE = 500 makes patches to try with"
+            "https://bigearth.net; MADE = 500 makes patches to try with"
         )
