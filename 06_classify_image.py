@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 
 from landuse import command_line
-from landuse.networks import model_files, shipped
+from landuse.networks import model_files, shipped, stored_models
 
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
@@ -63,10 +63,11 @@ COLOURS: list[str] | None = None  # Vineyard=#7b3294 Quarry=grey: for map, pictu
 
 # Computing
 METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model trained for it
-ENGINE: Literal["keras", "openvino", "onnx"] = "keras"  # others need packages, see README
+ENGINE: Literal["auto", "keras", "openvino", "onnx"] = "auto"  # auto: OpenVINO if it is there
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
 BLOCK_SIZE: int | None = None  # px, side of the pieces done at once; None: 1024, dense 1536
+CACHE_NETWORK = True  # keep what is made of the model, so that the next call starts sooner
 SCHEDULER: str | None = None  # scenes to workers of Dask: local, or the address of a scheduler
 WORKERS: int | None = None  # of SCHEDULER = "local"; None: one for every two cores
 
@@ -152,7 +153,7 @@ def main() -> None:
         # The trained network
         if planned:
             plans.say_how_right(path_to_model, planned[0].trust)
-            model = model_files.load(path_to_model)[0]
+            model = stored_models.StoredModel(path_to_model, CACHE_NETWORK)
         for plan in planned:
             with results.attempt(plan.image):
                 network = classification.network_for(

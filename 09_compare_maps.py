@@ -51,9 +51,10 @@ RADIOMETRIC_OFFSET: float | Literal["auto"] = "auto"  # DN added; auto: as the p
 BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the file; None: as it says
 REFLECTANCE_SCALE: float | None = None  # number that means reflectance 1; None: 10000, or as said
 METHOD: Literal["auto", "windows", "dense"] = "auto"  # dense: needs a model trained for it
-ENGINE: Literal["keras", "openvino", "onnx"] = "keras"  # others need packages, see README
+ENGINE: Literal["auto", "keras", "openvino", "onnx"] = "auto"  # auto: OpenVINO if it is there
 PRECISION: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is fast
 BATCH_SIZE = 64  # windows per call of the network
+CACHE_NETWORK = True  # keep what is made of the model, so that the next call starts sooner
 
 # Further output
 QUICKLOOK = True  # a picture (.png) of scenes, maps and change
@@ -84,6 +85,7 @@ def main() -> None:
         engine=ENGINE,
         precision=PRECISION,
         batch_size=BATCH_SIZE,
+        cache_network=CACHE_NETWORK,
         quicklook=QUICKLOOK,
         html=HTML,
     )

@@ -44,6 +44,12 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if "gpu" in name.lower()]
 
 
+def may_have_gpu() -> bool:
+    """Tell, without importing anything for it, whether asking for `gpus` is worth while."""
+    drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, either in WSL
+    return sys.platform == "darwin" or any(Path(driver).exists() for driver in drivers)
+
+
 def has_onednn() -> bool:
     """Tell whether Keras computes by oneDNN: with TensorFlow, on a processor.
 

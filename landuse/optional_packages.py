@@ -20,6 +20,11 @@ def check_installed(whose: str, packages: Mapping[str, str]) -> None:
         raise ValueError(f"{whose} needs {several} not installed: pip install {' '.join(missing)}")
 
 
+def are_installed(packages: Mapping[str, str]) -> bool:
+    """Tell whether all packages (name to import to name for pip) are installed."""
+    return all(map(_is_there, packages))
+
+
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

@@ -1,6 +1,7 @@
 """Shared fixtures, and the rule that tests of real data skip where it is missing."""
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -13,6 +14,12 @@ import pytest
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("new", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_EXAMPLES", "same"))
+
+# What is made of models is not kept in the cache of whoever runs the tests.
+_CACHE = tempfile.TemporaryDirectory(prefix="landuse_cache_")
+os.environ["LANDUSE_CACHE"] = _CACHE.name
+# Tests compare bytes and numbers: those of one engine, whatever else is installed.
+os.environ["LANDUSE_ENGINE"] = "keras"
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared"

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "packed_patches",
     "peak",
     "pixel_maps",
+    "start",
     "training_step",
     "window_by_window",
 )
@@ -206,3 +207,27 @@ def test_maps_of_any_stride_are_compared_pixel_by_pixel(repository, tmp_path):
     assert f"Road {2 / 10:.3f}" in answer.stdout
     assert "pixels_label.tif: right 1.000, mIoU 1.000, boundary F1 1.000" in answer.stdout
     assert (tmp_path / "pixel_maps.png").is_file()
+
+
+def test_starts_are_measured_with_each_cache(benchmark, tmp_path, monkeypatch, capsys):
+    start = benchmark("start")
+    calls = []
+
+    def seconds_of(repository, flags, cache):
+        cache.mkdir(exist_ok=True)
+        calls.append("--no-cache-network" not in flags)
+        return [9.0, 8.0, 2.0, 7.0, 8.5, 3.0][len(calls) - 1]
+
+    monkeypatch.setattr(start, "seconds_of", seconds_of)
+    monkeypatch.setattr(start, "ROUNDS", 2)
+    start.print_row_of("VGG16", "keras", tmp_path / "scene.tif", tmp_path / "m.keras", tmp_path)
+    assert calls == [False, True, True] * 2
+    assert capsys.readouterr().out == "| VGG16 | keras | 7.0 | 8.0 | 2.0 |\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_a_process_of_its_own_is_counted(benchmark, repository, tmp_path):
+    start = benchmark("start")
+    assert 0 < start.seconds_of(repository, start.missing(tmp_path), tmp_path) < 100
+    with pytest.raises(RuntimeError, match="No such file"):
+        start.seconds_of(tmp_path, [], tmp_path)

@@ -546,6 +546,20 @@ def test_onnxruntime_gives_the_same_labels(set_up):
     assert "onnxruntime" in info.metadata["VERSIONS"]
 
 
+def test_the_engine_is_chosen_and_said(set_up, monkeypatch, capsys):
+    pytest.importorskip("openvino")
+    monkeypatch.delenv("LANDUSE_ENGINE")
+    set_up(ENGINE="auto", STRIDE=16)
+    step.main()
+    assert "engine: openvino (the fastest on processors)" in capsys.readouterr().out
+    labels, info = reading.read_raster("maps/scene_label.tif")
+    np.testing.assert_array_equal(labels, expected_labels(made_pixels(), 16))
+    assert info.metadata["ENGINE"] == "openvino"
+    told = json.loads(Path("maps/scene_settings.json").read_text())
+    assert told["engine_chosen"] == "the fastest on processors"
+    assert "ENGINE_CHOSEN" not in info.metadata
+
+
 def test_openvino_missing(set_up, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     set_up(ENGINE="openvino")

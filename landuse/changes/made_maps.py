@@ -8,7 +8,7 @@ from typing import Any
 from landuse import files
 from landuse.changes import dated_maps
 from landuse.mapping import checks, classification, map_files, plans
-from landuse.networks import model_files, shipped
+from landuse.networks import model_files, shipped, stored_models
 from landuse.rasters import geotransforms, reference_systems
 from landuse.scenes import opening
 
@@ -30,6 +30,7 @@ def maps_of_scenes(
     engine: str,
     precision: str,
     batch_size: int,
+    cache_network: bool,
     quicklook: bool,
     html: bool,
     check: Callable[[Mapping[Path, dated_maps.DatedMap]], None],
@@ -111,7 +112,7 @@ def maps_of_scenes(
                 continue
             if model is None:
                 print(f"model: {path_to_model}", flush=True)
-                model = model_files.load(path_to_model)[0]
+                model = stored_models.StoredModel(Path(path_to_model), cache_network)
             network = classification.network_for(
                 plan,
                 model,

@@ -227,4 +227,4 @@ def keras_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int 
     """Give the function that Keras computes, as script 06 does in float32."""
     from landuse.networks import engines
 
-    return engines.make_predict(model, shape, dense_stride=dense_stride)
+    return engines.make_predict(model, (None, *shape[1:]), dense_stride=dense_stride)

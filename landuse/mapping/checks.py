@@ -87,11 +87,13 @@ def check_computing(
 ) -> None:
     """Raise a ValueError for what no scene can be classified with, here or anywhere."""
     choices.check_choice("METHOD", method, methods.METHODS)
-    choices.check_choice("ENGINE", engine, engines.ENGINES)
+    choices.check_choice("ENGINE", engine, engines.CHOICES)
     choices.check_choice("PRECISION", precision, precisions.PRECISIONS)
     check_size("BATCH_SIZE", batch_size)
     check_size("BLOCK_SIZE", block_size)
-    if engine == "keras":
+    if engine == "auto":
+        engines.check_variable()
+    if engine in ("auto", "keras"):
         return
     engines.resolve_precision(engine, precision)
     optional_packages.check_installed(f"ENGINE = {engine!r}", engines.PACKAGES[engine])

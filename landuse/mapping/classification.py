@@ -4,7 +4,7 @@ import functools
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from landuse import devices, files, map_values
 from landuse.evaluation import prediction_sets, trust
@@ -17,12 +17,9 @@ from landuse.mapping import (
     saved_blocks,
     whole_scene,
 )
-from landuse.networks import engines
+from landuse.networks import engines, stored_models
 from landuse.outputs import class_colours, land_use_map
 from landuse.rasters import geotransforms
-
-if TYPE_CHECKING:
-    import keras
 
 
 class ReadyNetwork(NamedTuple):
@@ -34,12 +31,13 @@ class ReadyNetwork(NamedTuple):
     precision: str
     batch_size: int  # windows in a call
     block_size: int  # px, side of the pieces done at once
+    reason: str = ""  # why it is this engine
     seconds: float = 0.0  # that the whole map is expected to take
 
 
 def network_for(
     plan: plans.Plan,
-    model: "keras.Model",
+    model: stored_models.StoredModel,
     *,
     engine: str,
     precision: str,
@@ -51,8 +49,8 @@ def network_for(
     Parameters
     ----------
     plan : Plan
-    model : keras.Model
-    engine : {"keras", "openvino", "onnx"}
+    model : StoredModel
+    engine : {"auto", "keras", "openvino", "onnx"}
     precision : {"auto", "float32", "bfloat16"}
     batch_size : int
         Windows per call of the network.
@@ -64,22 +62,32 @@ def network_for(
     ValueError
         When METHOD = "dense" was asked for, but a layer of the network does not allow it.
     """
-    chosen = engines.resolve_precision(engine, precision)
 
-    def ready(method: str) -> ReadyNetwork:
+    def ready(method: str, engine: str, reason: str) -> ReadyNetwork:
+        chosen = engines.resolve_precision(engine, precision)
         size = methods.block_size_for(method, block_size)
         shape = call_shape(plan, method, batch_size, size)
         dense_stride = plan.grid.stride if method == "dense" else None
         predict = _predict(model, shape, engine, chosen, dense_stride)
-        return ReadyNetwork(predict, method, engine, chosen, batch_size, size)
+        return ReadyNetwork(predict, method, engine, chosen, batch_size, size, reason)
 
+    def ready_by(engine: str, reason: str) -> ReadyNetwork:
+        try:
+            return ready(plan.method, engine, reason)
+        except engines.NoDenseFormError as error:
+            if plan.wanted_method == "dense":
+                raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
+            print(f"  window by window, not dense: {error}")
+            return ready("windows", engine, reason)
+
+    best, reason = engines.choose(engine, saved_blocks.engine_of(plan.unfinished))
     try:
-        network = ready(plan.method)
-    except engines.NoDenseFormError as error:
-        if plan.wanted_method == "dense":
-            raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
-        print(f"  window by window, not dense: {error}")
-        network = ready("windows")
+        network = ready_by(best, reason)
+    except RuntimeError as error:  # of OpenVINO or onnxruntime, about a layer they do not know
+        if engine != "auto" or best == "keras":
+            raise
+        why = " ".join(str(error).split())[:200]
+        network = ready_by("keras", f"{engines.RUNTIMES[best]} cannot compute this network: {why}")
     return network._replace(seconds=announce(plan, network))
 
 
@@ -98,7 +106,7 @@ def call_shape(
 @functools.lru_cache(maxsize=2)
 def _predict(*arguments: Any) -> engines.Predict:
     """Make a predict function once for all scenes that are alike."""
-    return engines.make_predict(*arguments)
+    return stored_models.make_predict(*arguments)
 
 
 def announce(plan: plans.Plan, network: ReadyNetwork) -> float:
@@ -106,6 +114,7 @@ def announce(plan: plans.Plan, network: ReadyNetwork) -> float:
     rows, columns = plan.grid.shape
     cells = plan.grid.cells if plan.inside is None else int(plan.inside.sum())
     print(f"device: {engines.describe_device(network.engine)}, {network.precision}")
+    print(f"engine: {network.engine} ({network.reason})")
     if network.method == "pixels":
         what = f"{cells:,} pixels, each with a class of its own (STRIDE does not count)"
     else:
@@ -210,6 +219,7 @@ def classify(
         bounds=geotransforms.extent(scene.geotransform, plan.shape),
         unit=scene.ground.unit if scene.ground is not None else None,
         facts={**facts, **plan.trust.as_facts()},
+        remarks={"engine_chosen": network.reason},
         caption=caption(scene.level, scene.sensing_time, {**facts, "model": plan.trust.model}),
         trust=plan.trust,
         chosen_colours=class_colours.chosen_colours(colours, plan.record["class_names"]),

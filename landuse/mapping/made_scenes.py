@@ -11,7 +11,7 @@ from landuse.networks import model_files
 from landuse.outputs import map_formats
 
 # Constants of script 06 that decide how it is worked, and nothing of the map.
-OF_THE_WORK = ("SCHEDULER", "WORKERS", "KEEP_MADE")
+OF_THE_WORK = ("SCHEDULER", "WORKERS", "KEEP_MADE", "CACHE_NETWORK")
 # And those that are told in another way: by the files and by the model's checksum.
 TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", *OF_THE_WORK)
 KEY = "made_from"

@@ -43,7 +43,12 @@ def write_files(
         scene = (picture,) if known.needs_picture else ()
         known.write(plan.beside(known.ending), land_use, *scene)
     made = {made_scenes.KEY: made_scenes.key_of(plan, settings)}
-    kept = {"settings": made_scenes.settings_of(plan, settings), **made, **land_use.facts}
+    kept = {
+        "settings": made_scenes.settings_of(plan, settings),
+        **made,
+        **land_use.facts,
+        **land_use.remarks,
+    }
     files.write_json(plan.beside("_settings.json"), kept)
     geotiffs.write_label_map(plan.label, land_use)
     shares = ", ".join(

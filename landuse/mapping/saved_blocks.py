@@ -17,6 +17,8 @@ import numpy as np
 
 from landuse.mapping import map_blocks
 
+_ENGINE = ", engine "  # in the first line of the journal
+
 
 class SavedBlocks:
     """Arrays on disk that are filled block by block, and a journal of what is complete.
@@ -33,17 +35,25 @@ class SavedBlocks:
         Stands for everything that the values depend on.
     layout : dict
         Name -> (shape, data type, value of nodata) of each array; the last two axes are the map's.
+    engine : str
+        What makes the values, for `engine_of`; the key stands for it, too.
     """
 
     JOURNAL = "journal.txt"
 
     def __init__(
-        self, folder: Path, key: str, layout: dict[str, tuple[tuple[int, ...], str, float]]
+        self,
+        folder: Path,
+        key: str,
+        layout: dict[str, tuple[tuple[int, ...], str, float]],
+        engine: str = "",
     ) -> None:
         self.folder, self.layout = folder, layout
-        self._header = f"landuse blocks, format 1, {key}"
+        known = f"landuse blocks, format 1, {key}"
+        self._header = f"{known}{_ENGINE}{engine}" if engine else known
         self._refuse_foreign_folder()
-        self.goes_on = self._read_journal()[:1] == [self._header]
+        found = self._read_journal()[:1]
+        self.goes_on = found in ([self._header], [known])  # older ones do not name the engine
         if not self.goes_on:
             self._start_anew()
         self.arrays = {
@@ -128,6 +138,24 @@ def _open_to_keep(path: Path, mode: str) -> Iterator[Any]:
             f"the unfinished map cannot be kept in {path.parent}: {error.strerror}; make room "
             f"there and run again"
         ) from error
+
+
+def engine_of(folder: Path) -> str | None:
+    """Give the engine that makes the blocks in a folder; None where nothing was begun.
+
+    Older ones do not name it: then it is Keras, which was the default.
+
+    Parameters
+    ----------
+    folder : Path
+        Of an unfinished map.
+    """
+    path = folder / SavedBlocks.JOURNAL
+    if not path.is_file():
+        return None
+    with open(path, encoding="utf-8", errors="replace") as file:
+        first = file.readline(1000)
+    return first.rstrip("\n").partition(_ENGINE)[2] or "keras"
 
 
 def remove_saved_blocks(folder: Path) -> None:

@@ -148,7 +148,9 @@ def classify_scene(
         work["doubt"] = [set_threshold]
     doubts = len(doubt_bands.names(set_threshold)) if doubt else 0
     layout = _layout(grid, class_count, probability_type, all_probabilities, doubts)
-    saved = saved_blocks.SavedBlocks(Path(work_folder), saved_blocks.key_of(work), layout)
+    engine = settings.get("engine", "").partition(" ")[0]
+    key = saved_blocks.key_of(work)
+    saved = saved_blocks.SavedBlocks(Path(work_folder), key, layout, engine)
     todo = [index for index, block in enumerate(blocks) if not saved.is_done(index, block)]
     if saved.goes_on and len(todo) < len(blocks):
         left = "" if seconds is None else engines.duration(seconds * len(todo) / len(blocks))

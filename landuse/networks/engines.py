@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,20 +21,82 @@ if TYPE_CHECKING:
     import keras
 
 Predict = Callable[[np.ndarray], np.ndarray]
+Shape = tuple[int | None, ...]
 
 ENGINES = ("keras", "openvino", "onnx")
+CHOICES = ("auto", *ENGINES)
 PACKAGES = {  # of an engine: name to import to name for pip
     "openvino": {"openvino": "openvino"},
     "onnx": {**onnx_graphs.PACKAGES, "onnxruntime": "onnxruntime"},
 }
 
 RUNTIMES = {"openvino": "OpenVINO", "onnx": "onnxruntime"}  # their names
-PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
+VARIABLE = "LANDUSE_ENGINE"  # of the environment: what "auto" is here
 FEW_CALLS = 4  # of the network, of which none is spent on an estimate of the time
 
 
 class NoDenseFormError(ValueError):
     """A network that cannot run over images larger than a patch."""
+
+
+def choose(engine: str, begun: str | None = None) -> tuple[str, str]:
+    """Turn "auto" into the engine that is fastest here, and say why it is that.
+
+    OpenVINO is, on processors: it computes a window in less time than Keras, and starts no later,
+    for a single window too (benchmarks/README.md). It takes models from TensorFlow only.
+
+    Parameters
+    ----------
+    engine : {"auto", "keras", "openvino", "onnx"}
+    begun : str, optional
+        Engine of an unfinished map that is to be completed.
+
+    Returns
+    -------
+    engine : {"keras", "openvino", "onnx"}
+    reason : str
+        For people to read.
+
+    Raises
+    ------
+    ValueError
+        When the engine, or the one that the environment names, is unknown.
+    """
+    choices.check_choice("ENGINE", engine, CHOICES)
+    if engine != "auto":
+        return engine, f"ENGINE = {engine!r}"
+    named = check_variable()
+    if named:
+        return named, f"{VARIABLE} is {named}"
+    best, reason = _best()
+    if begun not in (None, best) and begun in ENGINES and _is_usable(begun):
+        return begun, "the part of the map that is there was made by it"
+    return best, reason
+
+
+def _best() -> tuple[str, str]:
+    if devices.backend() != "tensorflow":
+        return "keras", f"Keras runs on {devices.backend()}"
+    if not _is_usable("openvino"):
+        return "keras", "the faster OpenVINO is not installed: pip install openvino"
+    if devices.may_have_gpu() and devices.gpus():
+        return "keras", "there is a GPU"
+    return "openvino", "the fastest on processors"
+
+
+def check_variable() -> str | None:
+    """Give the engine that the environment names, if it does; a ValueError if it is none."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        choices.check_choice(VARIABLE, named, ENGINES)
+        optional_packages.check_installed(f"{VARIABLE} = {named!r}", PACKAGES.get(named, {}))
+    return named or None
+
+
+def _is_usable(engine: str) -> bool:
+    if engine in RUNTIMES and devices.backend() != "tensorflow":
+        return False
+    return optional_packages.are_installed(PACKAGES.get(engine, {}))
 
 
 def resolve_precision(engine: str, precision: str) -> str:
@@ -72,7 +132,7 @@ def describe_device(engine: str) -> str:
 
 def make_predict(
     model: keras.Model,
-    shape: tuple[int, ...],
+    shape: Shape,
     engine: str = "keras",
     precision: str = "float32",
     dense_stride: int | None = None,
@@ -84,7 +144,7 @@ def make_predict(
     model : keras.Model
         Patches of raw pixels -> probabilities.
     shape : tuple of int
-        Shape of every input, (batch, rows, columns, bands).
+        Shape of every input, (batch, rows, columns, bands); with Keras, None is free.
     engine : {"keras", "openvino", "onnx"}
     precision : {"float32", "bfloat16"}
         Of the base network and the dense layers behind it. Normalisation (bfloat16 takes DN 1354
@@ -101,19 +161,63 @@ def make_predict(
     """
     choices.check_choice("ENGINE", engine, ENGINES)
     choices.check_choice("PRECISION", precision, ("float32", "bfloat16"))
-    if engine == "openvino":
-        return _openvino_predict(model, shape, precision, dense_stride)
-    if engine == "onnx":
-        return _onnx_predict(model, shape, dense_stride)
-    from landuse.networks import folding
-
-    with precisions.in_precision(model, precision) as network, quick_starts.no_collecting():
-        network = _with_dense_form(network, dense_stride)
-        network = folding.fold_batch_normalization(network, by_depthwise=devices.has_onednn())
+    if can_be_kept(engine):
+        return start(engine, prepare(model, shape, engine, precision, dense_stride))
+    network = _ready_network(model, precision, dense_stride)
     # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
     # DenseNet201 then takes minutes.
     network.compile(jit_compile="auto")
     return lambda pixels: np.asarray(network.predict_on_batch(pixels), np.float32)
+
+
+def can_be_kept(engine: str) -> bool:
+    """Tell whether `prepare` and `start` know an engine here: all but Keras on JAX or on a GPU."""
+    return engine in RUNTIMES or devices.has_onednn()
+
+
+def prepare(
+    model: keras.Model,
+    shape: Shape,
+    engine: str,
+    precision: str,
+    dense_stride: int | None = None,
+) -> dict[str, bytes]:
+    """Give what `start` takes: a network as its engine computes it, as named pieces of bytes.
+
+    See `make_predict` for the parameters, and for the errors.
+    """
+    if engine == "onnx":
+        return _to_onnx(model, shape, dense_stride)
+    if engine == "openvino":
+        return _to_openvino(model, shape, precision, dense_stride)
+    from landuse.networks import tensorflow_functions
+
+    network = _ready_network(model, precision, dense_stride)
+    return tensorflow_functions.to_members(network, shape)
+
+
+def start(engine: str, members: dict[str, bytes]) -> Predict:
+    """Give the function from raw pixels to probabilities, of what `prepare` made.
+
+    Neither OpenVINO nor onnxruntime needs Keras or TensorFlow for it.
+    """
+    if engine == "onnx":
+        return _start_onnx(members)
+    if engine == "openvino":
+        from landuse.networks import openvino_networks
+
+        return openvino_networks.start(members)
+    from landuse.networks import tensorflow_functions
+
+    return tensorflow_functions.start(members)
+
+
+def _ready_network(model: keras.Model, precision: str, dense_stride: int | None) -> keras.Model:
+    from landuse.networks import folding
+
+    with precisions.in_precision(model, precision) as network, quick_starts.no_collecting():
+        network = _with_dense_form(network, dense_stride)
+        return folding.fold_batch_normalization(network, by_depthwise=devices.has_onednn())
 
 
 def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Model:
@@ -127,47 +231,49 @@ def _with_dense_form(model: keras.Model, dense_stride: int | None) -> keras.Mode
         raise NoDenseFormError(str(error)) from error
 
 
-def _openvino_predict(
-    model: keras.Model, shape: tuple[int, ...], precision: str, dense_stride: int | None
-) -> Predict:
+def _to_openvino(
+    model: keras.Model, shape: Shape, precision: str, dense_stride: int | None
+) -> dict[str, bytes]:
+    optional_packages.check_installed("ENGINE = 'openvino'", PACKAGES["openvino"])
     import keras
+
+    from landuse.networks import openvino_networks
 
     if not any(isinstance(layer, keras.Model) for layer in model.layers):
         precision = "float32"  # a linear model on measurements, which need it
-    # OpenVINO's hint holds for a whole network, so the normalisation is a network of its own.
-    front, rest = _split_at_base(precisions.with_precision(model, "float32"))
-    rest = _with_dense_form(rest, dense_stride)
-    normalise = _compile_openvino(front, shape, "f32")
-    classify = _compile_openvino(
-        rest, shape[:3] + front.output_shape[3:], PRECISION_HINTS[precision]
-    )
-
-    def predict(pixels: np.ndarray) -> np.ndarray:
-        return np.array(classify(normalise(np.asarray(pixels, np.float32))[0])[0], np.float32)
-
-    return predict
+    with precisions.in_precision(model, "float32") as network, quick_starts.no_collecting():
+        # OpenVINO's hint holds for a whole network, so the normalisation is a network of its own.
+        front, rest = _split_at_base(network)
+        rest = _with_dense_form(rest, dense_stride)
+        behind = front.compute_output_shape(shape)  # larger where patches are enlarged
+        return openvino_networks.to_members([(front, shape, "float32"), (rest, behind, precision)])
 
 
-def _onnx_predict(model: keras.Model, shape: tuple[int, ...], dense_stride: int | None) -> Predict:
+def _to_onnx(model: keras.Model, shape: Shape, dense_stride: int | None) -> dict[str, bytes]:
     from landuse.networks import inference_graphs
 
     optional_packages.check_installed("ENGINE = 'onnx'", PACKAGES["onnx"])
-    import onnxruntime
-
     try:
-        rows, columns, bands = shape[1:]
+        rows, columns, bands = *shape[1:3], model.input_shape[-1]
         network = inference_graphs.inference_graph(
             model, (None, rows, columns, bands), dense_stride
         )
     except ValueError as error:
         raise NoDenseFormError(str(error)) from error
+    return {"model.onnx": onnx_graphs.to_onnx(network).SerializeToString()}
+
+
+def _start_onnx(members: dict[str, bytes]) -> Predict:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = devices.usable_cores()
     # threads that wait actively take time from whatever else runs, from each other too
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors
-    graph = onnx_graphs.to_onnx(network).SerializeToString()
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        members["model.onnx"], options, providers=["CPUExecutionProvider"]
+    )
 
     def predict(pixels: np.ndarray) -> np.ndarray:
         return session.run(None, {onnx_graphs.INPUT: np.asarray(pixels, np.float32)})[0]
@@ -190,23 +296,6 @@ def _split_at_base(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         normalised = layer(normalised)
     rest = keras.Model(model.layers[first - 1].output, model.output, name=model.name)
     return keras.Model(pixels, normalised), rest
-
-
-def _compile_openvino(model: keras.Model, shape: tuple[int, ...], hint: str) -> Callable:
-    optional_packages.check_installed("ENGINE = 'openvino'", PACKAGES["openvino"])
-    import keras
-    import openvino
-
-    if any(isinstance(layer, keras.layers.UpSampling2D) for layer in model._flatten_layers()):
-        # Keras cannot export an interpolation whose size is not known
-        pixels = keras.Input(batch_shape=shape)
-        model = keras.Model(pixels, model(pixels))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        model.export(str(path), format="openvino", verbose=False)
-        network = openvino.Core().read_model(path)
-        network.reshape(list(shape))
-        return openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": hint})
 
 
 def seconds_of_calls(

@@ -58,6 +58,8 @@ class LandUseMap:
         What a unit of the map measures on the ground. None: nobody knows.
     facts : mapping
         What the values depend on: model, product, method, versions.
+    remarks : mapping
+        What else is kept beside the map, and not in it: why it is this engine.
     caption : str
         How it was made, and whose data it shows.
     trust : Trust, optional
@@ -87,6 +89,7 @@ class LandUseMap:
     bounds: geotransforms.Bounds | None = None
     unit: geotransforms.MapUnit | None = geotransforms.METRE
     facts: Mapping[str, Any] = field(default_factory=dict)
+    remarks: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
     trust: trust.Trust | None = None
     chosen_colours: Mapping[str, class_colours.Colour] = field(default_factory=dict)
