@@ -266,3 +266,12 @@ def test_a_file_in_place_of_the_folder_is_explained(tmp_path):
     (tmp_path / "report").write_text("mine")
     with pytest.raises(NotADirectoryError, match="cannot write a report to"):
         write(tmp_path / "report")
+
+
+def test_class_names_in_any_script_are_drawn_without_a_word(tmp_path, recwarn):
+    figure = report_figures.new_figure(3, 2)
+    figure.suptitle("水田")
+    report_figures.save_figure(figure, tmp_path / "a.png")
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+    report_figures.new_figure(3, 2).suptitle("水田").figure.canvas.draw()  # does warn here
+    assert [warning for warning in recwarn if "Glyph" in str(warning.message)]

@@ -1,8 +1,10 @@
 """Pictures of how well a model classifies: curves, confusion matrix, calibration, examples."""
 
+import contextlib
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +85,21 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
+@contextlib.contextmanager
+def letters_may_lack() -> Iterator[None]:
+    """Draw a box, without a word on the terminal, for letters that the font of figures lacks.
+
+    Class names come from folders, in any script; pages and tables show them all.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def save_figure(figure: "Figure", path: Path) -> None:
     """Save a figure as PNG, whole or not at all."""
     # Without the name of the software the bytes depend on the picture alone.
-    with files.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary, letters_may_lack():
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 

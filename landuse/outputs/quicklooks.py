@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landuse import files, map_values
+from landuse.evaluation import report_figures
 from landuse.outputs import class_colours, land_use_map, map_layers
 from landuse.rasters import geotransforms
 
@@ -152,7 +153,7 @@ def _legend_note(land_use: land_use_map.LandUseMap) -> str:
 
 def save_png(path: str | Path, figure: "Figure") -> None:
     """Save without the program's version, so that the same picture is the same file."""
-    with files.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary, report_figures.letters_may_lack():
         figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
 
 
