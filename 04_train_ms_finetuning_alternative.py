@@ -16,6 +16,8 @@ Reaches  with 144 patches, from a model of script 03, 77.3 % of patches left out
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
+from typing import Literal
+
 from landuse import command_line
 from landuse.patches import split_folders
 
@@ -72,6 +74,7 @@ LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common 
 # will be made, one to the other; None: as among the patches
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+DEVICES: int | Literal["all"] = 1  # GPUs of this machine that share each batch, or all
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
 
@@ -87,7 +90,9 @@ def main() -> None:
 
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
-    with runs.start(PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION) as run:
+    with runs.start(
+        PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION, devices=DEVICES
+    ) as run:
         if run.is_finished():
             return
 

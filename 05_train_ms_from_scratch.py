@@ -13,6 +13,8 @@ Reaches  with so few 71.9 % of the validation images; in the talk, with 18,900, 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
+from typing import Literal
+
 from landuse import command_line
 from landuse.patches import split_folders
 
@@ -65,6 +67,7 @@ LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common 
 # will be made, one to the other; None: as among the patches
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+DEVICES: int | Literal["all"] = 1  # GPUs of this machine that share each batch, or all
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
 
@@ -80,7 +83,9 @@ def main() -> None:
 
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
-    with runs.start(PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION) as run:
+    with runs.start(
+        PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES
+    ) as run:
         if run.is_finished():
             return
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)

@@ -41,6 +41,9 @@ class PatchBatches:
     epoch : int
         The epoch whose batches are given, from 0; advanced by `on_epoch_end`. Set it to
         go on with a run that was interrupted.
+    multiple : int
+        The last batch holds a multiple of so many patches too, for devices that get equal shares
+        of it; the rest is left out of the epoch. 1 at first: none is.
     """
 
     # Before the first epoch of every `fit`, Keras looks at a batch or two and resets the dataset
@@ -69,6 +72,7 @@ class PatchBatches:
         self.seed = seed
         self.shuffle = shuffle
         self.ahead = ahead
+        self.multiple = 1
         self.size: int | None = None  # pixels along a side, if other than those of the patches
         self.epoch = 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
@@ -77,7 +81,12 @@ class PatchBatches:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return math.ceil(len(self.labels) / self.batch_size)
+        return math.ceil((len(self.labels) - self.left_out) / self.batch_size)
+
+    @property
+    def left_out(self) -> int:
+        """Count the patches that no batch of an epoch holds."""
+        return len(self.labels) % self.multiple
 
     def resize(self, size: int) -> None:
         """Give pictures of another size from now on, `size` pixels along a side."""
@@ -120,6 +129,7 @@ class PatchBatches:
     def _indices(self, epoch: int, index: int) -> NDArray[np.int64]:
         """Which patches a batch holds; an incomplete mosaic takes more from the epoch's start."""
         order = self.order(epoch)
+        order = order[: len(order) - self.left_out]
         indices = order[index * self.batch_size : (index + 1) * self.batch_size]
         missing = -len(indices) % self.mosaic**2
         return np.concatenate([indices, np.resize(order, missing)]) if missing else indices

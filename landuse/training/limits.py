@@ -76,6 +76,11 @@ def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_
             f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: there are no mosaics of enlarged patches. "
             "Set INPUT_SIZE = 64, or MOSAIC_EPOCHS = 0"
         )
+    if given.get("MOSAIC_EPOCHS") and given.get("DEVICES", 1) != 1:
+        raise ValueError(
+            f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: mosaics are not shared out among devices. "
+            "Set DEVICES = 1, or MOSAIC_EPOCHS = 0"
+        )
     if "PICTURE_SIZES" in given:
         growing.check_sizes(given["PICTURE_SIZES"], patch_size)
     if "BANDS" in given:

@@ -121,6 +121,21 @@ class SaveState(keras.callbacks.Callback):
         self.run.write_state(self.model)
 
 
+class InOrder(keras.callbacks.Callback):
+    """Says at the beginning of each epoch which one it is.
+
+    For several devices, TensorFlow reads an epoch ahead before the first, which the batches would
+    take for an epoch that was trained.
+    """
+
+    def __init__(self, run: "runs.Run", batches: Any) -> None:
+        super().__init__()
+        self.run, self.batches = run, batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        self.batches.epoch = len(self.run.state.history)
+
+
 def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
     """Make the callback that TensorBoard looks at, where TensorBoard is installed."""
     if importlib.util.find_spec("tensorboard") is None or keras.backend.backend() != "tensorflow":

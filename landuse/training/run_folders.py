@@ -16,7 +16,7 @@ import numpy as np
 
 from landuse import choices, files
 
-FREE_SETTINGS = ("WORKERS", "PATH_TO_RUN")  # they change nothing about the result
+FREE_SETTINGS = ("WORKERS", "DEVICES", "PATH_TO_RUN")  # they change nothing about the result
 STATE_FILE = "state.npz"
 SETTINGS_FILE = "settings.json"
 

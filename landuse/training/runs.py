@@ -23,6 +23,7 @@ from landuse.training import (
     limits,
     measuring,
     optimizers,
+    parallel,
     run_callbacks,
     run_folders,
     training_data,
@@ -48,6 +49,7 @@ class Run:
         self.kept: keras.Model | None = None  # what is saved when it is the best
         self.monitor = run_callbacks.MONITOR  # metric by which an epoch is the best
         self.record: dict[str, Any] = {}
+        self.sharing = contextlib.ExitStack()  # of batches among devices; closed when it ends
         self.state, self._arrays = run_folders.read_state(folder / run_folders.STATE_FILE)
 
     @property
@@ -185,6 +187,7 @@ class Run:
                         run_callbacks.StopAtNaN(self),
                         *run_callbacks.averaging(model),
                         run_callbacks.NoteEpoch(self),
+                        *([run_callbacks.InOrder(self, train)] if parallel.count() > 1 else []),
                         *callbacks,
                         run_callbacks.SaveState(self, epochs),
                     ],
@@ -310,6 +313,7 @@ class Run:
             raise ValueError(
                 f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
             )
+        self.sharing.close()  # from here on, one device answers
         batch_size = batch_size or training_data.USUAL_BATCH
         if data is not None and calibrate:
             measuring.calibrate(self, data, batch_size)
@@ -369,6 +373,7 @@ def start(
     seed: int,
     precision: str,
     patch_size: int = sensors.PATCH_SIZE,
+    devices: int | str = 1,
 ) -> Iterator[Run]:
     """Open a run, new or one to go on with, after its constants were checked.
 
@@ -385,6 +390,8 @@ def start(
         See `precisions.set_precision`.
     patch_size : int
         Pixels along a side of the patches.
+    devices : int or "all"
+        How many of this machine share each batch, until the run is finished.
 
     Raises
     ------
@@ -396,4 +403,6 @@ def start(
     with open_run(folder, settings) as run:
         keras.utils.set_random_seed(seed)
         precisions.set_precision(precision)
-        yield run
+        with run.sharing:
+            run.sharing.enter_context(parallel.using(devices))
+            yield run

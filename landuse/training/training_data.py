@@ -16,6 +16,7 @@ from landuse.patches import (
     split_identity,
     split_marker,
 )
+from landuse.training import parallel
 
 USUAL_BATCH = 64  # images
 
@@ -90,7 +91,8 @@ class Data:
     def steps(self, batch_size: int | None) -> int:
         """Count the steps of one pass over the training images."""
         count = len(self.train.labels)
-        return math.ceil(count / fitting_batch(batch_size, count))
+        shared = count - count % parallel.count()
+        return math.ceil(shared / fitting_batch(batch_size, count))
 
     def one_hot_labels(self, part: str) -> np.ndarray:
         """Give the labels of a part, of shape (N, classes), float32."""
@@ -133,13 +135,14 @@ class Data:
             if weights is not None:
                 ones = np.ones(len(taught.shares), np.float32)
                 weights = np.concatenate([np.tile(weights, taught.repeats), ones])
-        return patch_batches.simple_image_generator(
+        batches = patch_batches.simple_image_generator(
             patches,
             labels=labels,
             sample_weights=weights,
             batch_size=fitting_batch(batch_size, len(self.train.labels)),
             **options,
         )
+        return _shared_out(batches)
 
     def batches(self, part: str, batch_size: int | None, mosaic: int = 1) -> Any:
         """Batches of a part, without augmentation, always in the order of `order_of`.
@@ -157,13 +160,24 @@ class Data:
         patches: Any = (
             images.patches if mosaic == 1 else patch_batches.Reordered(images.patches, order)
         )
-        return patch_batches.simple_image_generator(
+        batches = patch_batches.simple_image_generator(
             patches,
             labels=self.one_hot_labels(part)[order],
             batch_size=fitting_batch(batch_size, len(self.train.labels)),
             mosaic=mosaic,
             shuffle=False,
         )
+        left = _shared_out(batches).left_out
+        if left:
+            print(f"{part}: the last {left} images are left out until the end, for equal shares")
+        return batches
+
+
+def _shared_out(batches: Any) -> Any:
+    """Let batches have equal shares for all devices that compute."""
+    parallel.check_batch(batches.batch_size)
+    batches.multiple = parallel.count()
+    return batches
 
 
 def read_data(
