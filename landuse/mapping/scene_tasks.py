@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import io
 import os
@@ -98,6 +99,12 @@ def _backend() -> str:
     return os.environ.get("KERAS_BACKEND", "tensorflow")
 
 
+@functools.cache
+def _own_code(script: str) -> str:
+    # Once: what was imported does not change when a file is edited meanwhile.
+    return made_scenes.code_digest(HERE, [HERE / script])
+
+
 def objection(job: Job) -> str:
     """Say why this process cannot take part; empty if it can.
 
@@ -105,7 +112,7 @@ def objection(job: Job) -> str:
     """
     if not Path(job.folder).is_dir():
         return f"sees no folder {job.folder}: all workers need the same disk under the same path"
-    if made_scenes.code_digest(HERE, [HERE / job.script]) != job.code:
+    if _own_code(job.script) != job.code:
         return f"has another version of this repository ({HERE}): update it, and start it again"
     if _backend() != job.backend:
         return f"has Keras on {_backend()}, not on {job.backend}: set KERAS_BACKEND there"
