@@ -14,6 +14,7 @@ BENCHMARKS = (
     "dense_maps",
     "engines",
     "made_changes",
+    "many_workers",
     "packed_patches",
     "peak",
     "pixel_maps",
@@ -231,3 +232,19 @@ def test_a_run_of_a_process_of_its_own_is_counted(benchmark, repository, tmp_pat
     assert 0 < start.seconds_of(repository, start.missing(tmp_path), tmp_path) < 100
     with pytest.raises(RuntimeError, match="No such file"):
         start.seconds_of(tmp_path, [], tmp_path)
+
+
+def test_workers_wait_for_the_disk_when_they_are_many(benchmark, monkeypatch):
+    simulation = benchmark("many_workers")
+    monkeypatch.setattr(simulation, "COMPUTE_SECONDS", 64.0)
+    monkeypatch.setattr(simulation, "READ_MEGABYTES", 32.0)
+    monkeypatch.setattr(simulation, "ONE_READER", 10.0)
+    # One worker computes all the time but for the first block, which it reads at 10 MB/s.
+    assert simulation.seconds_of_tile(1, 1000.0) == pytest.approx(64 + 0.05 / 2)
+    # A slow reader is the limit by itself: 32 MB at 0.25 MB/s, and the last block is computed.
+    monkeypatch.setattr(simulation, "ONE_READER", 0.25)
+    assert simulation.seconds_of_tile(1, 1000.0) == pytest.approx(128 + 1 / 2)
+    # Sixteen ask for 8 MB/s of a disk that has 2.
+    monkeypatch.setattr(simulation, "ONE_READER", 10.0)
+    assert simulation.seconds_of_tile(4, 2.0) == pytest.approx(65, rel=0.05)
+    assert simulation.seconds_of_tile(16, 2.0) == pytest.approx(256, rel=0.15)
