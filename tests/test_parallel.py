@@ -121,7 +121,8 @@ def test_all_devices_get_equal_shares(monkeypatch):
 
 
 def test_mosaics_are_not_shared_out():
-    limits.check_settings({"MOSAIC_EPOCHS": 2, "DEVICES": 1})
-    limits.check_settings({"MOSAIC_EPOCHS": 0, "DEVICES": 2})
+    mosaics = {"MOSAIC": 8, "BATCH_SIZE": 64}
+    limits.check_settings({"MOSAIC_EPOCHS": 2, "DEVICES": 1, **mosaics})
+    limits.check_settings({"MOSAIC_EPOCHS": 0, "DEVICES": 2, **mosaics})
     with pytest.raises(ValueError, match="mosaics are not shared out among devices"):
-        limits.check_settings({"MOSAIC_EPOCHS": 2, "DEVICES": 2})
+        limits.check_settings({"MOSAIC_EPOCHS": 2, "DEVICES": 2, **mosaics})
