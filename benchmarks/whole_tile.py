@@ -8,6 +8,7 @@ memory. The pixels are made; how long a map takes does not depend on them.
 Run (a minute or two for the product, then as long as the maps take, some ten minutes each):
     python benchmarks/whole_tile.py
     python benchmarks/whole_tile.py --networks VGG16 --stride 16 --block-size 1024
+    python benchmarks/whole_tile.py --networks ResNet9 --pixels
 """
 
 import os
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # make_products
@@ -29,6 +31,7 @@ from landuse import command_line
 PATH_TO_WORK = "data/benchmarks/whole_tile"  # product, models and maps; kept for the next time
 NETWORKS = ["DenseNet201", "VGG16"]  # and ResNet50
 STRIDE = 8  # px from one cell of the map to the next
+PIXELS = False  # networks as script 11 makes them: a class for every pixel, at no stride
 METHOD = "dense"  # or windows (at a stride of 8, that takes hours)
 ENGINE = "keras"  # or openvino
 PRECISION = "auto"  # or float32, bfloat16
@@ -42,10 +45,11 @@ def main() -> None:
     """Map the product with each network and print the table."""
     work = Path(PATH_TO_WORK)
     product = made_product(work / f"product_{SIZE}")
-    print(f"{measuring.machine()}; {METHOD}, {ENGINE}, {PRECISION}, stride {STRIDE}, {SIZE} px")
+    how = "pixels" if PIXELS else f"{METHOD}, stride {STRIDE}"
+    print(f"{measuring.machine()}; {how}, {ENGINE}, {PRECISION}, {SIZE} px")
     measuring.print_header("network", "minutes", "processor minutes", "largest memory, GiB")
     for name in NETWORKS:
-        model = made_model(name, work / f"{name}.keras")
+        model = made_model(name, work / f"{name}{'_pixels' if PIXELS else ''}.keras")
         clock, processor, memory = mapped(product, model, work / "maps")
         measuring.print_row(
             name, f"{clock / 60:.1f}", f"{processor / 60:.1f}", f"{memory / 2**30:.2f}"
@@ -71,13 +75,14 @@ def made_model(name: str, path: Path) -> Path:
     Each network is built in a process of its own, so that its memory is not this one's.
     """
     if not path.is_file():
-        code = f"import whole_tile; whole_tile.write_model({name!r}, {str(path.absolute())!r})"
+        arguments = f"{name!r}, {str(path.absolute())!r}, {PIXELS}"
+        code = f"import whole_tile; whole_tile.write_model({arguments})"
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
     return path
 
 
-def write_model(name: str, path: str) -> None:
-    """Build a network and save it with the record of one that was trained on mosaics."""
+def write_model(name: str, path: str, pixels: bool) -> None:
+    """Build a network and save it with the record of one that was trained on mosaics or tiles."""
     from landuse.networks import model_files
 
     record = {
@@ -87,10 +92,27 @@ def write_model(name: str, path: str) -> None:
         "patch_size": 64,
         "statistics": {},
         "network": name,
-        "dense": True,
+        "dense": not pixels,
     }
-    model = measuring.random_classifier(name, len(BANDS_MS))
+    if pixels:
+        record["task"] = "pixels"
+    model = (random_pixel_network if pixels else measuring.random_classifier)(name, len(BANDS_MS))
     model_files.save(model, record, path)
+
+
+def random_pixel_network(name: str, bands: int) -> Any:
+    """Make an encoder and decoder for ten classes with random weights, as script 11 does."""
+    import keras
+
+    from landuse.networks import bases, pixel_layers, pixel_networks
+
+    statistics = {"mean": [2000.0] * bands, "std": [1000.0] * bands}
+    network = pixel_networks.pixel_network(
+        bases.base_network(name, bands), skip_stride=2, width=64, rates=[1, 2, 3], dropout=0.1
+    )
+    pixels = keras.Input((None, None, bands), name="pixels")
+    features = network(pixel_layers.standardisation(statistics)(pixels))
+    return keras.Model(pixels, pixel_networks.pixel_top(features, measuring.CLASS_NAMES, 2))
 
 
 def mapped(product: Path, model: Path, maps: Path) -> tuple[float, float, int]:
@@ -102,7 +124,7 @@ def mapped(product: Path, model: Path, maps: Path) -> tuple[float, float, int]:
         "--path-to-model": model,
         "--path-to-label-image": maps / "{product}_label.tif",
         "--stride": STRIDE,
-        "--method": METHOD,
+        "--method": "auto" if PIXELS else METHOD,
         "--engine": ENGINE,
         "--precision": PRECISION,
         "--block-size": BLOCK_SIZE,
