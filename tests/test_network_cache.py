@@ -223,3 +223,18 @@ def test_openvino_computes_models_that_enlarge_their_patches():
     expected = model.predict_on_batch(pixels().astype(np.float32))
     found = engines.make_predict(model, SHAPE, "openvino", "float32")(pixels())
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_where_tensorflow_has_changed_keras_itself_computes(cache, model_file, monkeypatch, capsys):
+    from landuse.networks import tensorflow_functions
+
+    def changed(members):
+        raise AttributeError("no such function")
+
+    monkeypatch.setattr(tensorflow_functions, "start", changed)
+    stored = stored_models.StoredModel(model_file)
+    predict = stored_models.make_predict(stored, SHAPE, "keras", "float32")
+    np.testing.assert_array_equal(predict(pixels()), of_keras(model_file, "float32"))
+    assert "Keras itself computes the network, because TensorFlow" in capsys.readouterr().out
+    predict = engines.make_predict(stored.keras_model, SHAPE)
+    np.testing.assert_array_equal(predict(pixels()), of_keras(model_file, "float32"))

@@ -32,6 +32,7 @@ PACKAGES = {  # of an engine: name to import to name for pip
 
 RUNTIMES = {"openvino": "OpenVINO", "onnx": "onnxruntime"}  # their names
 VARIABLE = "LANDUSE_ENGINE"  # of the environment: what "auto" is here
+NOT_AS_KNOWN = (ImportError, AttributeError, TypeError)  # of a TensorFlow that is yet to come
 FEW_CALLS = 4  # of the network, of which none is spent on an estimate of the time
 
 
@@ -162,7 +163,20 @@ def make_predict(
     choices.check_choice("ENGINE", engine, ENGINES)
     choices.check_choice("PRECISION", precision, ("float32", "bfloat16"))
     if can_be_kept(engine):
-        return start(engine, prepare(model, shape, engine, precision, dense_stride))
+        try:
+            return start(engine, prepare(model, shape, engine, precision, dense_stride))
+        except NOT_AS_KNOWN:
+            if engine in RUNTIMES:
+                raise
+    return by_keras(model, precision, dense_stride)
+
+
+def by_keras(model: keras.Model, precision: str, dense_stride: int | None = None) -> Predict:
+    """Give the function from raw pixels to probabilities as Keras itself computes it.
+
+    See `make_predict` for the parameters. On every backend, and where TensorFlow's own functions
+    are not as this version knows them (`NOT_AS_KNOWN`).
+    """
     network = _ready_network(model, precision, dense_stride)
     # Left uncompiled, Keras uses XLA on TensorFlow even without a GPU, and a first call of
     # DenseNet201 then takes minutes.

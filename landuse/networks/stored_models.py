@@ -73,8 +73,14 @@ def make_predict(
             return engines.start(engine, members)
         except Exception:  # whatever it is that damage leads to, the model itself is there
             network_cache.remove(key)
-    members = engines.prepare(stored.keras_model, shape, engine, precision, dense_stride)
-    predict = engines.start(engine, members)
+    try:
+        members = engines.prepare(stored.keras_model, shape, engine, precision, dense_stride)
+        predict = engines.start(engine, members)
+    except engines.NOT_AS_KNOWN as error:
+        if engine in engines.RUNTIMES:
+            raise
+        print(f"Keras itself computes the network, because TensorFlow has changed: {error}")
+        return engines.by_keras(stored.keras_model, precision, dense_stride)
     _keep(key, members)
     return predict
 
