@@ -166,6 +166,17 @@ def test_transparency_that_hides_nothing_is_left_out(tmp_path):
         read_patch(tmp_path / "b.png")
 
 
+@pytest.mark.parametrize(("mode", "said"), [("CMYK", "CMYK"), ("L", r"grey \(L\)")])
+def test_other_colours_get_the_line_that_converts_them(tmp_path, mode, said):
+    colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(colours).convert(mode).save(path)
+    with pytest.raises(ValueError, match=rf"its colours are {said}, expected red, green and blue"):
+        read_patch(path)
+    Image.open(path).convert("RGB").save(path)  # as the message says
+    assert read_patch(path).shape == (64, 64, 3)
+
+
 # ---- splits that are there
 
 

@@ -151,9 +151,15 @@ def _read_photo(path: Path) -> Content:
     from PIL import Image
 
     with Image.open(path, formats=("JPEG", "PNG")) as image:
+        if image.mode not in ("RGB", "RGBA", "P"):
+            colours = "CMYK" if image.mode == "CMYK" else f"grey ({image.mode})"
+            raise ValueError(
+                f'its colours are {colours}, expected red, green and blue: python -c "from PIL '
+                "import Image; Image.open('IN').convert('RGB').save('OUT')\" converts it"
+            )
         pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
         alpha = image.mode == "RGBA"
-    return Content(pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels, alpha=alpha)
+    return Content(pixels, alpha=alpha)
 
 
 def _without_alpha(content: Content) -> NDArray[Any]:
@@ -198,8 +204,13 @@ def _read_content(path: Path) -> tuple[Content, NDArray[Any]]:
         return content, _as_unsigned(pixels, content.nodata)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: no such file; was it moved meanwhile?") from error
-    except (PermissionError, IsADirectoryError, MemoryError):
+    except (PermissionError, IsADirectoryError):
         raise
+    except MemoryError as error:
+        raise ValueError(
+            f"{path}: cannot be read as an image (it asks for more memory than is free, and a "
+            "patch needs less than 1 MB)"
+        ) from error
     except Exception as error:  # decoders raise whatever they like on damaged files
         reason = str(error).split("\n")[0].replace(f"'{path}'", "it") or type(error).__name__
         raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
