@@ -159,7 +159,8 @@ def parts_of(script: Path) -> dict[str, tuple[str, str]]:
         f"run = opened.enter_context({opening})",
         textwrap.dedent("\n".join(body[2 : marks[0][0]])),  # without the question if it is finished
     ]
-    opening_lines = (
+    typing = [f"{line}\n\n" for line in lines if line.startswith("from typing import ")]
+    opening_lines = "".join(typing) + (
         f'script = importlib.import_module("{script.stem}")\n'
         "opened = contextlib.ExitStack()  # closes the run at its end\n\n"
     )

@@ -181,5 +181,6 @@ def test_the_model_that_comes_along_is_measured_but_never_written_to(repository,
     assert done.returncode == 0, done.stderr
     assert "no model was named and none is in runs/: taking eurosat_rgb" in done.stdout
     beside = tmp_path / "runs" / "eurosat_rgb"
-    assert (beside / "evaluation_validation" / "report.md").is_file()
+    # the folder is called "set", and its images are of another split than the model's
+    assert (beside / "evaluation_set_validation" / "report.md").is_file()
     assert (beside / "model.html").is_file()

@@ -479,7 +479,9 @@ ROWS = [
         "it works at strides of 8, 16, 32 px, not 4",
     ),
     _map(
-        "unknown engine", "--engine torch", "--engine expects keras, openvino or onnx, got 'torch'"
+        "unknown engine",
+        "--engine torch",
+        "--engine expects auto, keras, openvino or onnx, got 'torch'",
     ),
     _map("unknown precision", "--precision half", "--precision expects auto, float32 or bfloat16"),
     _map("same output twice", "--path-to-prob-image out/label.tif", "cannot both be written"),

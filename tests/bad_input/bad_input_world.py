@@ -132,7 +132,7 @@ def write_scenes(folder):
     )
     write_tif(scenes / "T32TPP_TCI.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
     write_tif(scenes / "photo.tif", 80, 80, bands=3, dtype=np.uint8, value=90)
-    write_tif(scenes / "bright.tif", 80, 80, value=60000)
+    write_tif(scenes / "bright.tif", 80, 80, value=60000 + np.arange(80).reshape(80, 1, 1))
     write_tif(scenes / "cut.tif", 80, 80)
     cut(scenes / "cut.tif", 0.7)
     (scenes / "noise.tif").write_bytes(os.urandom(4000))
@@ -250,6 +250,7 @@ def write_maps(folder):
     writing.write_geotiff(maps / "nameless.tif", labels, cells, "EPSG:32632")
     writing.write_geotiff(maps / "far_classes.tif", labels, far, "EPSG:32632")
     rgb = np.full((80, 90, 3), 900, np.uint16)
+    rgb[40:] = 1000
     names = ["B04", "B03", "B02"]
     writing.write_geotiff(maps / "far.tif", rgb, far, "EPSG:32632", band_names=names)
     x, y = 600100, 4849900
