@@ -82,12 +82,11 @@ def main() -> None:
         map_files,
         outcomes,
         plans,
-        scene_lists,
         several_labels,
     )
     from landuse.outputs import class_colours
     from landuse.patches import single_patches
-    from landuse.scenes import opening
+    from landuse.scenes import opening, scene_lists
 
     images = checks.check_images(scene_lists.expand(PATH_TO_IMAGE))
     checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE, COVERAGE)

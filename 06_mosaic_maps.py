@@ -35,9 +35,10 @@ BLOCK_SIZE = 2048  # cells, side of the pieces that are in memory at once
 def main() -> None:
     """Join the maps and write the mosaic."""
     from landuse import files
-    from landuse.mapping import checks, scene_lists
+    from landuse.mapping import checks
     from landuse.mosaics import joined_maps, mosaic_files, mosaic_grids
     from landuse.outputs import class_colours
+    from landuse.scenes import scene_lists
 
     checks.check_size("BLOCK_SIZE", BLOCK_SIZE)
     if CELL is not None and CELL <= 0:

@@ -15,8 +15,9 @@ import psutil
 import pytest
 from test_classify_image import brightness_model, made_pixels, record_of, write_scene
 
-from landuse.mapping import clusters, made_scenes, outcomes, scene_lists, scene_tasks
+from landuse.mapping import clusters, made_scenes, outcomes, scene_tasks
 from landuse.networks import model_files
+from landuse.scenes import scene_lists
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPT = REPOSITORY / "06_classify_image.py"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from landuse import sensors
+from landuse.networks import model_files, shipped
 from landuse.patches import patch_batches
 from landuse.rasters import writing
 from landuse.training import teachers, training_data
@@ -43,6 +44,16 @@ def test_windows_are_whole_and_the_same_by_the_same_seed(scenes):
     assert len(np.unique(cut[:, 0, 0, 0])) > 5
 
 
+def test_scenes_unlike_what_a_teacher_learned_from_are_warned_of(scenes, tmp_path, capsys):
+    record = model_files.read_record(shipped.find_model("eurosat_rgb"))
+    teacher = teachers.Teacher("eurosat_rgb", None, [3, 2, 1], list(range(10)), record)
+    pixels = np.random.default_rng(0).integers(1, 255, (96, 96, 3)).astype(np.uint8)
+    path = tmp_path / "snow.tif"
+    writing.write_geotiff(path, pixels, None, "")
+    teachers.warn_of_scenes([str(path)], [teacher])
+    assert "warning: snow, for eurosat_rgb: " in capsys.readouterr().out
+
+
 def test_windows_are_shared_out_by_area():
     assert teachers._shared(30, [100, 200]) == [10, 20]
     assert sum(teachers._shared(7, [3, 3, 3])) == 7
@@ -57,7 +68,7 @@ def test_the_answers_of_teachers_are_averaged_in_the_order_of_the_student():
             return np.tile(np.array(answer, np.float32), (len(pixels), 1))
 
         model = SimpleNamespace(predict_on_batch=predict, output_shape=(None, 2))
-        return teachers.Teacher("t", model, positions, order, units), seen
+        return teachers.Teacher("t", model, positions, order, {"units": units}), seen
 
     windows = np.full((5, 64, 64, 3), 2750, np.uint16)
     windows[..., 0] = 1

@@ -13,7 +13,7 @@ from landuse.outputs import map_formats
 # Constants of script 06 that decide how it is worked, and nothing of the map.
 OF_THE_WORK = ("SCHEDULER", "WORKERS", "KEEP_MADE", "CACHE_NETWORK")
 # And those that are told in another way: by the files and by the model's checksum.
-TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", "CACHE_NETWORK", *OF_THE_WORK)
+TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", *OF_THE_WORK)
 KEY = "made_from"
 
 

@@ -122,8 +122,9 @@ def common_tags(maps: Sequence[JoinedMap]) -> dict[str, str]:
     return {
         name: value
         for name, value in first.items()
-        if not name.startswith("CLASS_") or name == "CLASS_PRECISION"
-        if name not in OF_ONE_FILE and all(other.tags.get(name) == value for other in maps)
+        if not name.startswith("CLASS_")
+        and name not in OF_ONE_FILE
+        and all(other.tags.get(name) == value for other in maps)
     }
 
 

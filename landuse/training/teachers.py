@@ -11,7 +11,7 @@ from tqdm import tqdm
 from landuse import sensors
 from landuse.evaluation import predictions
 from landuse.networks import model_files, shipped
-from landuse.scenes import opening, scene_reader
+from landuse.scenes import opening, plausibility, scene_reader
 from landuse.training import training_data
 
 SIZE = sensors.PATCH_SIZE
@@ -31,14 +31,15 @@ class Teacher:
         Of its bands.
     order : list of int
         Of the student's classes among its own.
-    units : {"DN", "rgb8"}
+    record : dict
+        What the model says of itself.
     """
 
     name: str
     model: Any
     positions: list[int]
     order: list[int]
-    units: str
+    record: dict[str, Any]
 
 
 def open_teachers(paths: Sequence[str], data: training_data.Data) -> list[Teacher]:
@@ -83,8 +84,24 @@ def _open_teacher(name: str, data: training_data.Data) -> Teacher:
         model_files.load(path)[0],
         [data.band_names.index(band) for band in record["band_names"]],
         [record["class_names"].index(label) for label in data.class_names],
-        record["units"],
+        record,
     )
+
+
+def warn_of_scenes(paths: Sequence[str], teachers: Sequence[Teacher]) -> None:
+    """Say where a scene does not look like what a teacher learned from, as script 06 does.
+
+    Raises
+    ------
+    OSError, ValueError
+        For a scene that cannot be read or that has no content.
+    """
+    for path in paths:
+        for teacher in teachers:
+            bands, units = teacher.record["band_names"], teacher.record["units"]
+            with opening.open_scene(path, bands, units) as scene:
+                for warning in plausibility.check_against_model(scene, teacher.record):
+                    print(f"warning: {scene.name}, for {teacher.name}: {warning}")
 
 
 def draw_windows(
@@ -174,7 +191,7 @@ def opinions(teachers: Sequence[Teacher], windows: np.ndarray, batch_size: int) 
     for teacher in teachers:
         print(f"asking {teacher.name} about {len(windows):,} windows ...")
         seen = _SomeBands(windows, teacher.positions)
-        told = predictions.predict(teacher.model, seen, batch_size, units=teacher.units)
+        told = predictions.predict(teacher.model, seen, batch_size, units=teacher.record["units"])
         answers.append(told[:, teacher.order])
     return np.stack(answers).mean(axis=0, dtype=np.float32)
 
@@ -230,6 +247,7 @@ def teach(
     if not 0 < labelled_share < 1:
         raise ValueError(f"LABELLED_SHARE must lie between 0 and 1, not be {labelled_share:g}")
     teachers = open_teachers(paths_to_models, data)
+    warn_of_scenes(paths_to_scenes, teachers)
     cut = draw_windows(paths_to_scenes, data.band_names, data.units, windows, seed)
     shares = opinions(teachers, cut, batch_size)
     labelled = len(data.train.labels)
