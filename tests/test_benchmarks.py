@@ -128,6 +128,7 @@ def test_patches_as_blocks(benchmark, monkeypatch):
 @pytest.mark.parametrize(
     "command",
     [
+        "first_steps.py --networks MobileNetV2 --batch-size 4 --steps 2",
         "training_step.py --networks MobileNet --batch-size 8 --steps 2 --precisions float32",
         "engines.py --networks VGG16 --patches 16 --batch-size 8 --size 192 --calls 1",
         "peak.py --networks VGG16 --precisions float32 --matrix-size 512 --batch-size 4 --size 192",

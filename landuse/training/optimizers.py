@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from landuse import choices
-from landuse.training import limits, parallel
+from landuse.training import adamw, limits, parallel
 
 _END = {"cosine": 1e-2, "one_cycle": 1e-4, "constant": 1.0}  # share of the highest rate
 _ONE_CYCLE_RISES = 0.3  # share of the steps
@@ -71,7 +71,7 @@ def make_optimizer(
     }
     if name == "AdamW":
         options["weight_decay"] = weight_decay
-        optimizer = keras.optimizers.AdamW(**options)
+        optimizer = adamw.make(**options)
     else:
         optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
