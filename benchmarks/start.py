@@ -99,7 +99,7 @@ def make_model(name, path):
 def print_row_of(name, engine, scene, model, folder):
     """Let the starts of one network by one engine take turns."""
     flags = ["--path-to-image", str(scene), "--path-to-model", str(model), "--stride", "64"]
-    flags += ["--path-to-label-image", str(folder / "map_label.tif")]
+    flags += ["--path-to-label-image", str(folder / f"{name}_label.tif")]
     flags += ["--engine", engine, "--precision", PRECISION, "--batch-size", str(BATCH_SIZE)]
     rounds = []
     for number in range(ROUNDS):
