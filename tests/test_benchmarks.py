@@ -149,6 +149,40 @@ def test_benchmarks_print_their_table(repository, command):
     assert len({row.count("|") for row in rows}) == 1
 
 
+def test_peers_are_compared_with_pytorch(benchmark, monkeypatch, capsys):
+    """Half the seconds are twice as fast; the best of the rounds counts, for each side."""
+    peers = benchmark("peers")
+    seconds = {"keras": [0.3, 0.2], "openvino": [0.1, 0.2], "torch": [0.5, 0.4]}
+    monkeypatch.setattr(peers, "PEERS", ["torch", "onnxruntime"])
+    monkeypatch.setattr(peers, "BATCH_SIZE", 8)
+
+    def in_own_process(side, job, python):
+        return {"seconds": seconds[job["by"]].pop(0), "start": 5.0, "version": "1"}
+
+    monkeypatch.setattr(peers, "in_own_process", in_own_process)
+    rows = peers.print_rows_of("prediction", "VGG16", "bfloat16", "python")
+    assert [row["images_a_second"] for row in rows] == pytest.approx([40, 80, 20])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "| VGG16 | bfloat16 | ours, openvino | 80.0 | 4.00 | 5.0 |"
+    assert not any(seconds.values())
+
+
+def test_the_environment_of_peers_is_made_once(benchmark, monkeypatch, tmp_path):
+    peers = benchmark("peers")
+    called = []
+    monkeypatch.setattr(peers.subprocess, "run", lambda words, check: called.append(words))
+    folder = tmp_path / "environment"
+    folder.mkdir()
+    python = peers.environment(folder)
+    assert [words[1:3] for words in called] == [["-m", "venv"], ["-m", "pip"]]
+    assert called[1][-len(peers.PACKAGES) :] == peers.PACKAGES
+    assert peers.environment(folder) == python
+    assert len(called) == 2
+    monkeypatch.setattr(peers, "PACKAGES", ["torch"])
+    peers.environment(folder)
+    assert len(called) == 4
+
+
 def test_found_missed_and_false_change(benchmark):
     """Four by four cells of 8 px: the left half changed, the upper half was found."""
     made_changes = benchmark("made_changes")
