@@ -1,4 +1,4 @@
-"""Does it help to begin with a network that learned on RGB? Cross-validated on few 13-band patches.
+r"""Does it help to begin with a network of RGB pictures? Cross-validated on few 13-band patches.
 
 Each way trains on all folds but one, by the recipe of its step, and is measured on the one left
 out, until each patch has been left out once:
@@ -14,8 +14,14 @@ PATH_TO_MODEL must not have seen the RGB versions of these patches. A network is
 once per way, its weights and its optimizer are set back for each fold. Written down at once, a
 way that is done is not done again by a second call.
 
+PATH_TO_MODEL may be weights of ImageNet too; NETWORK then says of which network. Their new top
+begins at random and needs more passes than one that is kept.
+
 Run (about half an hour on two cores):
     python benchmarks/transfer.py --path-to-patches data/EuroSAT_MS --path-to-model rgb.keras
+    python benchmarks/transfer.py --path-to-patches data/EuroSAT_MS --path-to-model imagenet \
+        --network MobileNetV2 --input-size 96 --epochs-top 30 --epochs 20 \
+        --path-to-result benchmarks/transfer_imagenet.json
 """
 
 import os
@@ -31,7 +37,10 @@ import numpy as np
 from landuse import command_line, files
 
 PATH_TO_PATCHES = "data/EuroSAT_MS"  # class folders of 13-band patches
-PATH_TO_MODEL = "runs/03_train_rgb_from_scratch_DenseNet201/model.keras"  # an RGB model
+PATH_TO_MODEL = "runs/03_train_rgb_from_scratch_DenseNet201/model.keras"  # an RGB model, or
+# weights of ImageNet: imagenet, or an official file (.h5)
+NETWORK: str | None = None  # that the weights are of; None: the one of the model
+INPUT_SIZE: int | None = None  # px; as in step 04; None: as the model had them, else 64
 PATH_TO_RESULT = "benchmarks/transfer.json"  # accuracies, per way and fold
 WAYS = ["mix", "mix, random", "first convolution", "first convolution, random", "from scratch"]
 FOLDS = 3  # parts that the patches are cut into
@@ -45,16 +54,16 @@ SEED = 42  # of folds, weights and order
 
 def main() -> None:
     """Train by each way, on each fold; print the table."""
-    from landuse.networks import model_files, precisions
+    from landuse.networks import precisions, transfer
 
-    record = model_files.read_record(PATH_TO_MODEL)
+    network = transfer.network_of(NETWORK, PATH_TO_MODEL, EPOCHS)
     precisions.set_precision("auto")
     folds = read_folds()
-    print(f"{record['network']}, {FOLDS} folds, {EPOCHS_TOP} + {EPOCHS} epochs")
+    print(f"{network}, {FOLDS} folds, {EPOCHS_TOP} + {EPOCHS} epochs")
     result = files.read_json(PATH_TO_RESULT) if Path(PATH_TO_RESULT).exists() else {}
     for way in WAYS:
         if way not in result:
-            result[way] = accuracies(way, record["network"], folds)
+            result[way] = accuracies(way, network, folds)
             files.write_json(PATH_TO_RESULT, result)
     print_table(result)
 
@@ -135,7 +144,8 @@ def build(way: str, network: str, data):
     if way == "from scratch":
         base = bases.base_network(network, bands=len(data.band_names), weights=None)
         bases.adapt_batch_normalization(base, data.steps(BATCH_SIZE))
-        features = base(pixel_layers.standardisation(data.statistics)(pixels))
+        pictures = pixel_layers.standardisation(data.statistics)(pixels)
+        features = base(pixel_layers.enlarge(pictures, INPUT_SIZE or 64))
         return keras.Model(pixels, tops.new_top(features, network, data.class_names, 0.2))
     learned = transfer.learned_network(network, PATH_TO_MODEL)
     if way.startswith("first convolution"):
@@ -143,7 +153,7 @@ def build(way: str, network: str, data):
     pictures = pixel_layers.to_units(pixels, data.units, learned.units)
     if way.startswith("mix"):
         pictures = pixel_layers.mix_bands(pictures, data.band_names, learned.band_names)
-    features = learned.features(pictures)
+    features = learned.features(pixel_layers.enlarge(pictures, INPUT_SIZE or learned.input_size))
     model = keras.Model(pixels, tops.new_top(features, network, data.class_names, 0.2))
     transfer.keep_top(model, learned, data.class_names)
     if way == "mix, random":
