@@ -260,6 +260,19 @@ def test_rare_classes_weigh_more():
     assert math.isclose(weights.mean(), 1, rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("epochs", [1, 3, 12])
+def test_an_average_of_the_weights_forgets_those_of_the_first_step(epochs):
+    recipe = optimizers.Recipe(**{**RECIPE, "optimizer": "SGD", "average_weights": True}, steps=30)
+    optimizer = recipe.make(0.0, epochs)  # what changes the weight here is this test alone
+    weight = keras.Variable([1.0])
+    optimizer.build([weight])
+    for step in range(epochs * 30):
+        weight.assign([1.0 if step == 0 else 0.0])
+        optimizer.apply([keras.ops.zeros(1)], [weight])
+    (average,) = optimizer._model_variables_moving_average
+    assert 0 < float(average[0]) < 1e-4
+
+
 def test_the_first_step_is_traced_once():
     calls = []
 

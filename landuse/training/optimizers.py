@@ -46,6 +46,7 @@ def make_optimizer(
     weight_decay: float = 0.0,
     clip_norm: float | None = None,
     average_weights: bool = False,
+    average_over: float = 1000,
 ) -> keras.optimizers.Optimizer:
     """Make an optimizer that leaves biases and normalisations out of the weight decay.
 
@@ -59,7 +60,9 @@ def make_optimizer(
     clip_norm : float, optional
         Longer gradients (over all weights) are scaled down to this length.
     average_weights : bool
-        Also keep an exponential moving average of the weights over about 1000 steps.
+        Also keep an exponential moving average of the weights.
+    average_over : float
+        Steps, above 1: the average forgets a weight to 37 % in so many.
     """
     choices.check_choice("OPTIMIZER", name, limits.OPTIMIZERS)
     options: dict[str, Any] = {
@@ -67,7 +70,7 @@ def make_optimizer(
         "weight_decay": weight_decay or None,
         "global_clipnorm": clip_norm or None,
         "use_ema": average_weights,
-        "ema_momentum": 0.999,
+        "ema_momentum": 1 - 1 / average_over,
     }
     if name == "AdamW":
         options["weight_decay"] = weight_decay
@@ -77,6 +80,16 @@ def make_optimizer(
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     parallel.clip_whole_gradients(optimizer)
     return optimizer
+
+
+def steps_to_average(steps: int) -> float:
+    """Say over how many of these steps a moving average of the weights is kept.
+
+    A tenth of them, 1000 at most. The average begins with the weights of the first step, and one
+    over 1000 steps remembers them too long where a training is short: of ResNet9 from scratch it
+    was right in 11 % of the validation images after two epochs of 135 steps, the network in 51 %.
+    """
+    return float(min(1000, max(2, steps / 10)))
 
 
 def fitting_epochs(epochs: int | None, steps: int) -> int:
@@ -127,13 +140,15 @@ class Recipe:
         None: as many as `fitting_epochs` gives.
         """
         epochs = fitting_epochs(epochs, self.steps)
+        steps = epochs * self.steps
         warmup_steps = int(self.warmup_epochs * self.steps)
         return make_optimizer(
             self.optimizer,
-            schedule(self.schedule, learning_rate, epochs * self.steps, warmup_steps),
+            schedule(self.schedule, learning_rate, steps, warmup_steps),
             self.weight_decay,
             self.clip_norm,
             self.average_weights,
+            steps_to_average(steps),
         )
 
 
