@@ -74,6 +74,8 @@ EMA = False  # validate and save a moving average of the weights
 CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
 LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common are these where maps
 # will be made, one to the other; None: as among the patches
+VIEWS = 1  # 2, 4, 8: the finished model takes the mean of mirrored patches: surer, slower
+SIZE_IN_USE: int | None = None  # px; 112 for INPUT_SIZE = 96: it enlarges patches further
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
 WORKERS = 1  # threads that prepare the images
@@ -158,6 +160,7 @@ def main() -> None:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
         model.compile(recipe.make(LEARNING_RATE, EPOCHS), loss, metrics=["accuracy"])
         run.fit("student", model, train, validation, EPOCHS, callbacks)
+        run.look_again(VIEWS, SIZE_IN_USE)
         run.finish(data, BATCH_SIZE, reports.write_report, CALIBRATE, shares)
 
 

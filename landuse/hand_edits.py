@@ -29,6 +29,7 @@ WHOLE_NUMBERS = {
     "SEED",
     "STRIDE",
     "TILE_SIZE",
+    "VIEWS",
     "WINDOWS",
     "WINDOWS_PER_POINT",
     "WORKERS",

@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 from landuse import sensors
-from landuse.networks import catalogue, dense_layers, measurements
+from landuse.networks import catalogue, dense_layers, measurements, views
 
 OUTPUT_STRIDES = (8, 16, 32)  # pixels from one window of a dense map to the next
 
@@ -277,6 +277,8 @@ def _check_pooled(model: keras.Model) -> None:
             raise _cannot(
                 layer, "makes pictures of one size of all patches, which INPUT_SIZE = 64 does not"
             )
+        if isinstance(layer, views.MirroredViews):
+            raise _cannot(layer, "takes several views of each patch, which VIEWS = 1 does not")
     found = [layer for layer in model.layers if isinstance(layer, WINDOW_POOLINGS)]
     if not found or len({id(layer.input) for layer in found}) != 1:
         raise ValueError(

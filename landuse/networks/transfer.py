@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from landuse import sensors
-from landuse.networks import bases, catalogue, model_files, pixel_layers, shipped
+from landuse.networks import bases, catalogue, model_files, pixel_layers, shipped, views
 
 if TYPE_CHECKING:
     import keras
@@ -154,16 +154,16 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
     for layer in trained.layers:
         if layer.weights:
             base.get_layer(layer.name).set_weights(layer.get_weights())
-    before = model.layers[1:place]
-    sizes = [layer.height for layer in before if isinstance(layer, keras.layers.Resizing)]
+    of_use = (keras.layers.Resizing, views.MirroredViews)
+    before = [layer for layer in model.layers[1:place] if not isinstance(layer, of_use)]
     return LearnedNetwork(
         base,
-        tuple(layer for layer in before if not isinstance(layer, keras.layers.Resizing)),
+        tuple(before),
         tuple(record["band_names"]),
         record["units"],
         tuple(record["class_names"]),
         {layer.name: layer.get_weights() for layer in model.layers[place + 1 :] if layer.weights},
-        sizes[-1] if sizes else sensors.PATCH_SIZE,
+        record.get("results", {}).get("size_in_training", views.picture_size(model)),
     )
 
 

@@ -10,6 +10,7 @@ from landuse.patches import augmentation
 from landuse.training import growing
 
 OPTIMIZERS = ("AdamW", "SGD")
+VIEWS = (1, 2, 4, 8)  # of each patch, by a finished model
 INPUT_SIZES = (64, 96, 128, 160, 192, 224)  # all networks halve five times, or less
 SCHEDULES = ("cosine", "one_cycle", "constant")
 
@@ -76,6 +77,7 @@ def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_
             f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: there are no mosaics of enlarged patches. "
             "Set INPUT_SIZE = 64, or MOSAIC_EPOCHS = 0"
         )
+    _check_use(given)
     if given.get("MOSAIC_EPOCHS") and given.get("DEVICES", 1) != 1:
         raise ValueError(
             f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: mosaics are not shared out among devices. "
@@ -90,4 +92,22 @@ def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_
         raise ValueError(
             f"BATCH_SIZE = {batch} is no multiple of the {given['MOSAIC'] ** 2} "
             f"images of a mosaic (MOSAIC = {given['MOSAIC']})"
+        )
+
+
+def _check_use(given: Mapping[str, Any]) -> None:
+    """Raise a ValueError for views that a finished model cannot have."""
+    count, size = given.get("VIEWS", 1), given.get("SIZE_IN_USE")
+    if count not in VIEWS:
+        raise ValueError(f"VIEWS must be one of {', '.join(map(str, VIEWS))}, not {count}")
+    trained_at = given.get("INPUT_SIZE", sensors.PATCH_SIZE)
+    if size is not None and (size % 16 or not trained_at <= size <= INPUT_SIZES[-1]):
+        raise ValueError(
+            f"SIZE_IN_USE = {size}: expected a multiple of 16 px from INPUT_SIZE = {trained_at} "
+            f"to {INPUT_SIZES[-1]}"
+        )
+    if given.get("MOSAIC_EPOCHS") and (count > 1 or size):
+        raise ValueError(
+            f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: a model of several views or of enlarged "
+            "patches has no dense form. Set VIEWS = 1 and no SIZE_IN_USE, or MOSAIC_EPOCHS = 0"
         )

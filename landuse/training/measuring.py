@@ -14,11 +14,30 @@ from landuse.evaluation import (
     reports,
     verdicts,
 )
-from landuse.networks import catalogue, model_files
+from landuse.networks import catalogue, model_files, views
 from landuse.training import training_data, yardsticks
 
 if TYPE_CHECKING:
     from landuse.training import runs
+
+
+def look_again(run: "runs.Run", count: int, size: int | None) -> None:
+    """Let the model look at several views of each patch, or at larger pictures, once."""
+    if count == 1 and size is None:
+        return
+    model, record = model_files.load(run.model_path)
+    if "views" in record["results"]:
+        return
+    learned_at = views.picture_size(model)
+    model = views.in_use(model, record["network"], count, size)
+    now = views.picture_size(model)
+    record["results"] |= {"views": count, "size_in_use": now, "size_in_training": learned_at}
+    model_files.save(model, record, run.model_path)
+    slower = count * (now / learned_at) ** 2
+    print(
+        f"in use, the model takes the mean of {count} views of {now} px where it learned from one "
+        f"of {learned_at} px: about {slower:.1f} times the work"
+    )
 
 
 def calibrate(run: "runs.Run", data: training_data.Data, batch_size: int) -> None:

@@ -281,6 +281,18 @@ class Run:
         }
         model_files.save(self.kept, {**self.record, "results": results}, self.model_path)
 
+    def look_again(self, views: int = 1, size: int | None = None) -> None:
+        """Let the best model look at several views of each patch, or closer, before `finish`.
+
+        Parameters
+        ----------
+        views, size
+            See `views.in_use`.
+        """
+        if self.model_path.exists():  # else `finish` says what is missing
+            self.sharing.close()
+            measuring.look_again(self, views, size)
+
     def finish(
         self,
         data: training_data.Data | None = None,

@@ -361,6 +361,8 @@ ROWS = [
         )
     ),
     _train(TRAIN_RGB, "share of no class", "--land-shares Mars=1", "classes are", None, (CACHE,)),
+    _train(TRAIN_MS, "three views", "--views 3", "VIEWS must be one of 1, 2, 4, 8, not 3"),
+    _train(TUNE_RGB, "smaller in use", "--size-in-use 48", "SIZE_IN_USE = 48: expected a multiple"),
     _train(
         TUNE_RGB,
         "fine-tuning what has no first block",
