@@ -101,7 +101,7 @@ def test_the_shipped_model_is_as_right_on_real_cells_as_its_card_says(shared_dat
         windows.append(scale_to_rgb8(pixels[top : top + 64, left : left + 64][..., bands]))
     answers = predictions.predict(model, np.stack(windows), 64).argmax(axis=1)
     right = [record["class_names"][a] == c["label"] for a, c in zip(answers, cells, strict=True)]
-    assert len(right) == 186 and np.mean(right) > 0.77
+    assert len(right) == 186 and np.mean(right) > 0.82
 
 
 @pytest.mark.shared_data
@@ -123,5 +123,5 @@ def test_the_shipped_model_is_as_right_on_patches_as_its_card_says(shared_data):
             patches.append(np.asarray(Image.open(io.BytesIO(archive.read(name)))))
             right.append(record["class_names"].index(name.split("/")[-2]))
     answers = predictions.predict(model, np.stack(patches), 64).argmax(axis=1)
-    # Four fifths of these it learned from, so they say that it is whole, not how good it is.
+    # Most of these it learned from, so they say that it is whole, not how good it is.
     assert len(answers) == 432 and np.mean(answers == right) > 0.96

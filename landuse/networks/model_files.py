@@ -94,7 +94,7 @@ def load(path: str | Path) -> tuple["keras.Model", dict[str, Any]]:
     _check_whole(path)
     import keras
 
-    from landuse.networks import measurements, pixel_layers  # noqa: F401  known before loading
+    from landuse.networks import measurements, pixel_layers, views  # noqa: F401  known before
 
     try:
         with quick_starts.no_collecting():
