@@ -6,7 +6,9 @@ of `import keras`. Both packages do without where one is not installed, so while
 these seem not to be. Whoever imports them later gets them.
 
 Python's garbage collector looks through all objects again and again while an import or a network
-makes hundreds of thousands of them, which all stay; that takes a quarter of the time.
+makes hundreds of thousands of them, which all stay; that takes a quarter of the time. What an
+import made is then set aside, or it would be looked through once more with further imports: a map's
+picture, which takes Matplotlib, takes 0.7 in place of 1.2 processor seconds.
 """
 
 import contextlib
@@ -51,6 +53,7 @@ class _QuickImport(importlib.abc.MetaPathFinder):
             others = [other for other in _FOR_OTHERS if other != devices.chosen_backend()]
             with without(others), no_collecting():
                 execute(module)
+            gc.freeze()
 
         loader.exec_module = execute_quickly
         return spec
