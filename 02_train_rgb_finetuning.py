@@ -73,7 +73,8 @@ VIEWS = 1  # 2, 4, 8: the finished model takes the mean of mirrored patches: sur
 SIZE_IN_USE: int | None = None  # px; 112 for INPUT_SIZE = 96: it enlarges patches further
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
-DEVICES: int | Literal["all"] = 1  # GPUs of this machine that share each batch, or all
+DEVICES: int | Literal["all"] = 1  # GPUs of each machine that share each batch, or all
+NODES = 1  # machines, each with a process of this script (JAX only): docs/scale.md
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
 
@@ -90,7 +91,7 @@ def main() -> None:
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
     with runs.start(
-        PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION, devices=DEVICES
+        PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES
     ) as run:
         if run.is_finished():
             return

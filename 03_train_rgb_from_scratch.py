@@ -68,7 +68,8 @@ LAND_SHARES: list[str] | None = None  # AnnualCrop=9 PermanentCrop=1: so common 
 VIEWS = 1  # 2, 4, 8: the finished model takes the mean of mirrored patches: surer, slower
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
-DEVICES: int | Literal["all"] = 1  # GPUs of this machine that share each batch, or all
+DEVICES: int | Literal["all"] = 1  # GPUs of each machine that share each batch, or all
+NODES = 1  # machines, each with a process of this script (JAX only): docs/scale.md
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
 
@@ -85,7 +86,7 @@ def main() -> None:
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
     with runs.start(
-        PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES
+        PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES
     ) as run:
         if run.is_finished():
             return

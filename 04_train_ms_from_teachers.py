@@ -21,6 +21,8 @@ Reaches  96.3 % of 54 patches of EuroSAT left out (41 of the 42 that its teacher
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
 
+from typing import Literal
+
 from landuse import command_line
 from landuse.patches import split_folders
 from landuse.scenes import scene_lists
@@ -78,6 +80,8 @@ VIEWS = 1  # 2, 4, 8: the finished model takes the mean of mirrored patches: sur
 SIZE_IN_USE: int | None = None  # px; 112 for INPUT_SIZE = 96: it enlarges patches further
 SKIP_BAD_PATCHES = False  # leave damaged images out instead of stopping
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+DEVICES: int | Literal["all"] = 1  # GPUs of each machine that share each batch, or all
+NODES = 1  # machines, each with a process of this script (JAX only): docs/scale.md
 WORKERS = 1  # threads that prepare the images
 SEED = 42  # of weights, order and augmentation
 
@@ -93,27 +97,30 @@ def main() -> None:
 
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
-    with runs.start(PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION) as run:
+    with runs.start(
+        PATH_TO_RUN, network, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES
+    ) as run:
         if run.is_finished():
             return
-
-        # 1. The network without its top, with what it learned on other images
-        learned = transfer.learned_network(network, WEIGHTS)
         least = 1  # of labelled patches: windows fill the batches
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, least, SKIP_BAD_PATCHES)
         run.describe(data, network, WEIGHTS)
         shares = priors.land_shares(LAND_SHARES, data.class_names)
 
-        # Beyond the talk's steps: windows of the scenes, and what the teachers say of them
-        taught = teachers.teach(
-            scene_lists.expand(PATH_TO_SCENES, "PATH_TO_SCENES"),
-            TEACHERS,
-            data,
-            windows=WINDOWS,
-            labelled_share=LABELLED_SHARE,
-            batch_size=BATCH_SIZE,
-            seed=SEED,
-        )
+        # Before the talk's steps: windows of the scenes, and what the teachers say of them
+        with run.one_device():
+            taught = teachers.teach(
+                scene_lists.expand(PATH_TO_SCENES, "PATH_TO_SCENES"),
+                TEACHERS,
+                data,
+                windows=WINDOWS,
+                labelled_share=LABELLED_SHARE,
+                batch_size=BATCH_SIZE,
+                seed=SEED,
+            )
+
+        # 1. The network without its top, with what it learned on other images
+        learned = transfer.learned_network(network, WEIGHTS)
 
         # 2. A new top, or that of WEIGHTS if it has the same classes; before the network, the bands
         # are mixed to those that it knows

@@ -80,6 +80,8 @@ CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
 LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.95 and 0.05 instead of 1 and 0
 EMA = False  # validate and save a moving average of the weights
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+DEVICES: int | Literal["all"] = 1  # GPUs of each machine that share each batch, or all
+NODES = 1  # machines, each with a process of this script (JAX only): docs/scale.md
 WORKERS = 2  # batches that are prepared ahead
 SEED = 42  # of weights, parts, order and augmentation
 
@@ -104,7 +106,14 @@ def main() -> None:
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
     with runs.start(
-        PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, patch_size=label_data.SIDE
+        PATH_TO_RUN,
+        NETWORK,
+        settings,
+        seed=SEED,
+        precision=PRECISION,
+        patch_size=label_data.SIDE,
+        devices=DEVICES,
+        nodes=NODES,
     ) as run:
         if run.is_finished():
             return

@@ -22,7 +22,6 @@ learned from their labels. Stopped at any moment, it goes on after its last fini
 is started again.
 """
 
-import shutil
 from typing import Literal
 
 from landuse import command_line
@@ -91,6 +90,8 @@ WEIGHT_DECAY = 0.02  # not on biases and normalisations
 CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
 LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 PRECISION = "auto"  # float32, mixed_bfloat16, mixed_float16; auto: the fastest that is safe here
+DEVICES: int | Literal["all"] = 1  # GPUs of each machine that share each batch, or all
+NODES = 1  # machines, each with a process of this script (JAX only): docs/scale.md
 WORKERS = 1  # tiles are prepared so many batches ahead
 SEED = 42  # of weights, blocks, tiles and augmentation
 
@@ -110,7 +111,9 @@ def main() -> None:
 
     rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
     settings = command_line.constants(globals())
-    with runs.start(PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION) as run:
+    with runs.start(
+        PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES
+    ) as run:
         if run.is_finished():
             return
         data = pixel_data.read_data(
@@ -214,7 +217,7 @@ def main() -> None:
 
         pixel_runs.measure(run, data)
         run.finish()
-        shutil.rmtree(run.folder / "cache", ignore_errors=True)
+        pixel_data.remove_cache(run.folder / "cache")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Files fetched from the web: going on where a connection broke, and checked."""
+"""Files fetched from the web, going on where a connection broke, and checked; who answers there."""
 
 import errno
 import http.client
 import os
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -187,3 +188,25 @@ def _read(response: http.client.HTTPResponse, count: int) -> bytes:
         return response.read(count)
     except (OSError, http.client.HTTPException) as error:
         raise _ConnectionBrokenError(f"the connection broke ({error})") from error
+
+
+def wait_for_answer(address: str, seconds: float) -> str:
+    """Wait until somebody listens at host:port; give what kept it from that, "" if somebody does.
+
+    Parameters
+    ----------
+    address : str
+        host:port; nothing is sent there.
+    seconds : float
+        To wait at most, once at least.
+    """
+    host, port = address.rsplit(":", 1)
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+            return ""
+        except OSError as error:
+            if time.monotonic() > end:
+                return str(error)
+            time.sleep(0.5)

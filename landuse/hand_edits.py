@@ -22,6 +22,7 @@ WHOLE_NUMBERS = {
     "MADE",
     "MOSAIC",
     "MOSAIC_EPOCHS",
+    "NODES",
     "PATIENCE",
     "RETRIES",
     "SAMPLE_PATCHES_PER_CLASS",

@@ -13,6 +13,7 @@ from landuse import sensors
 from landuse.multilabel import ben_listing, patch_store
 from landuse.patches import band_statistics, patch_batches
 from landuse.sample import sample_marker
+from landuse.training import parallel, processes
 
 SIDE = patch_store.SIDE
 MEASURED = 4096  # training patches, drawn at random, that the statistics are taken of
@@ -70,16 +71,20 @@ class LabelData:
 
     def steps(self, batch_size: int) -> int:
         """Count the steps of an epoch."""
-        return math.ceil(len(self.places["train"]) / batch_size)
+        count = len(self.places["train"])
+        return math.ceil((count - count % parallel.count()) / batch_size)
 
     def batches(self, part: str, batch_size: int, **options: Any) -> Any:
         """Give batches of a part, as `patch_batches.simple_image_generator` does."""
-        return patch_batches.simple_image_generator(
+        batches = patch_batches.simple_image_generator(
             cast(Any, self.patches(part)),
             labels=self.labels(part).astype(np.float32),
             batch_size=batch_size,
             **options,
         )
+        if part == "train":
+            return parallel.share_out(batches)
+        return parallel.share_out_part(batches, part)
 
     def digest(self) -> str:
         """Tell these patches, labels and parts from others."""
@@ -89,6 +94,7 @@ class LabelData:
         return digest.hexdigest()[:16]
 
 
+@processes.in_turn()
 def read_data(
     folder: str | Path,
     *,

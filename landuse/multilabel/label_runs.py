@@ -8,7 +8,7 @@ from landuse import devices
 from landuse.evaluation import predictions
 from landuse.multilabel import label_data, label_measures, label_reports
 from landuse.networks import model_files
-from landuse.training import run_folders
+from landuse.training import processes, run_folders
 
 if TYPE_CHECKING:
     from landuse.training import runs
@@ -32,6 +32,7 @@ def describe(
             f"{run.folder} holds a run with other patches: they, their labels or their parts have "
             "changed since. Give another PATH_TO_RUN"
         )
+    processes.agree("the labels", digest)
     run.state.images = digest
     run.monitor = MONITOR
     run.record = {
@@ -63,6 +64,9 @@ def describe(
 
 def measure(run: "runs.Run", data: label_data.LabelData, batch_size: int) -> None:
     """Find thresholds on the validation part, measure the best model, and write the report."""
+    run.sharing.close()  # from here on, one device of one process answers
+    if not processes.is_first():
+        return
     model, record = model_files.load(run.model_path)
     validation = predictions.predict(model, data.patches("validation"), batch_size)
     thresholds = label_measures.best_thresholds(data.labels("validation"), validation)

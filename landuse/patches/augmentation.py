@@ -31,6 +31,37 @@ BELOW = {
 }
 
 
+class Draws:
+    """Random numbers of some patches of a batch, as they are drawn for all of it.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    count : int
+        Patches of the batch; what is drawn has their number as its first dimension.
+    own : slice
+        Which of them.
+    """
+
+    def __init__(self, rng: np.random.Generator, count: int, own: slice) -> None:
+        self.rng, self.count, self.own = rng, count, own
+
+    def _all(self, size: int | tuple[int, ...]) -> tuple[int, ...]:
+        return (self.count, *(() if isinstance(size, int) else size[1:]))
+
+    def random(self, size: int | tuple[int, ...]) -> Any:
+        """Draw from 0 to 1."""
+        return self.rng.random(self._all(size))[self.own]
+
+    def uniform(self, low: float, high: float, size: int | tuple[int, ...]) -> Any:
+        """Draw from `low` to `high`."""
+        return self.rng.uniform(low, high, self._all(size))[self.own]
+
+    def integers(self, low: int, high: int, size: int, endpoint: bool = False) -> Any:
+        """Draw whole numbers from `low` to before `high`, or to it."""
+        return self.rng.integers(low, high, self._all(size), endpoint=endpoint)[self.own]
+
+
 @functools.cache
 def _opencv() -> ModuleType:
     import cv2
@@ -41,7 +72,7 @@ def _opencv() -> ModuleType:
 
 
 def _draw_symmetries(
-    rng: np.random.Generator, count: int, horizontal: bool, vertical: bool, all_eight: bool
+    rng: np.random.Generator | Draws, count: int, horizontal: bool, vertical: bool, all_eight: bool
 ) -> NDArray[np.bool_]:
     """Draw for each patch whether to transpose it, reverse its rows, reverse its columns."""
     drawn = rng.random((count, 3)) < 0.5
@@ -117,7 +148,7 @@ def _warp_patches(patches: NDArray[Any], matrices: NDArray[np.float64]) -> NDArr
 
 
 def _change_light(
-    patches: NDArray[Any], rng: np.random.Generator, brightness: float, contrast: float
+    patches: NDArray[Any], rng: np.random.Generator | Draws, brightness: float, contrast: float
 ) -> NDArray[Any]:
     """Scale patches, and their distance from the mean of their bands, by random factors."""
     shape = (len(patches), 1, 1, 1)
@@ -130,7 +161,7 @@ def _change_light(
 
 
 def _change_air(
-    patches: NDArray[Any], rng: np.random.Generator, band_gain: float, haze: float
+    patches: NDArray[Any], rng: np.random.Generator | Draws, band_gain: float, haze: float
 ) -> NDArray[Any]:
     """Scale each band by a factor of its own; add light to all bands, and half of it to each."""
     count, bands = len(patches), patches.shape[-1]
@@ -157,7 +188,7 @@ def resize_patches(patches: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def _resample(
-    patches: NDArray[Any], rng: np.random.Generator, blur: float, zoom: float
+    patches: NDArray[Any], rng: np.random.Generator | Draws, blur: float, zoom: float
 ) -> NDArray[Any]:
     """Resample some patches to half their size at least and back, and zoom every fourth."""
     size = patches.shape[1]
@@ -182,7 +213,7 @@ def _resample(
 
 def augment_patches(
     patches: NDArray[Any],
-    rng: np.random.Generator,
+    rng: np.random.Generator | Draws,
     horizontal_flip: bool = False,
     vertical_flip: bool = False,
     rotation_range: float = 0,

@@ -44,6 +44,9 @@ class PatchBatches:
     multiple : int
         The last batch holds a multiple of so many patches too, for devices that get equal shares
         of it; the rest is left out of the epoch. 1 at first: none is.
+    share : tuple of int
+        (which one, of how many): of each batch, only this one of so many equal parts is given, in
+        the order of the whole and changed as it would be there. (0, 1) at first: all is.
     """
 
     # Before the first epoch of every `fit`, Keras looks at a batch or two and resets the dataset
@@ -73,6 +76,7 @@ class PatchBatches:
         self.shuffle = shuffle
         self.ahead = ahead
         self.multiple = 1
+        self.share = (0, 1)
         self.size: int | None = None  # pixels along a side, if other than those of the patches
         self.epoch = 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
@@ -178,13 +182,23 @@ class PatchBatches:
             key: prepared.get(key) or _batch_threads().submit(self._batch, *key) for key in wanted
         }
 
+    def _own(self, count: int) -> slice:
+        """Which of so many patches of a batch are given here."""
+        which, parts = self.share
+        return slice(which * count // parts, (which + 1) * count // parts)
+
     def _batch(self, epoch: int, index: int) -> tuple[NDArray[Any], ...]:
         rng = np.random.default_rng((self.seed, epoch, index))
         indices = self._indices(epoch, index)
+        own = self._own(len(indices))
+        draws: np.random.Generator | augmentation.Draws = rng
+        if not self.mixup:  # which needs the others
+            draws = augmentation.Draws(rng, len(indices), own)
+            indices, own = indices[own], slice(None)
         patches, labels = self._read(indices), self.labels[indices]
         weights = None if self.sample_weights is None else self.sample_weights[indices]
         if any(self.changes.values()):
-            patches = augmentation.augment_patches(patches, rng, **self.changes)
+            patches = augmentation.augment_patches(patches, draws, **self.changes)
         if self.size and self.size != patches.shape[1]:
             patches = augmentation.resize_patches(patches, self.size)
         if self.mixup:
@@ -196,7 +210,8 @@ class PatchBatches:
             patches = arrange_mosaics(patches, across)
             labels = labels.reshape(-1, across, across, labels.shape[-1])
             weights = None if weights is None else weights.reshape(-1, across, across)
-        return (patches, labels) if weights is None else (patches, labels, weights)
+        patches, labels = patches[own], labels[own]
+        return (patches, labels) if weights is None else (patches, labels, weights[own])
 
 
 def _stack_patches(files: Sequence[Any], patches: list[NDArray[Any]]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from landuse.patches import band_statistics, processing_levels
 from landuse.sample import sample_marker
 from landuse.scenes import opening, scene_reader
 from landuse.segmentation import label_grids, labelled_scenes, tiles
+from landuse.training import parallel, processes
 
 NO_LABEL = labelled_scenes.NO_LABEL
 
@@ -70,9 +72,10 @@ class PixelData:
 
     def steps(self, tile_count: int, batch_size: int) -> int:
         """Count the steps of an epoch."""
-        return math.ceil(tile_count / batch_size)
+        return math.ceil((tile_count - tile_count % parallel.count()) / batch_size)
 
 
+@processes.in_turn()
 def read_data(
     pairs: Sequence[tuple[str, str]],
     test_pairs: Sequence[tuple[str, str]],
@@ -224,3 +227,9 @@ def _statistics(
                     yield np.ascontiguousarray(valid)[np.newaxis]
 
     return band_statistics.pooled_statistics(blocks(), band_names)
+
+
+def remove_cache(folder: Path) -> None:
+    """Remove the decoded pixels when a run is over; of several processes, the first one does."""
+    if processes.is_first():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from landuse.mapping import grids, map_blocks, pixel_blocks
 from landuse.networks import engines, model_files
 from landuse.outputs import map_layers
 from landuse.segmentation import labelled_scenes, pixel_data, pixel_measures, pixel_reports
-from landuse.training import run_folders
+from landuse.training import processes, run_folders
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +42,7 @@ def describe(
             f"{run.folder} holds a run with other pixels or labels: they have changed since. Give "
             "another PATH_TO_RUN"
         )
+    processes.agree("the labels", digest)
     run.state.images = digest
     run.monitor = MONITOR
     run.record = {
@@ -99,6 +100,9 @@ def map_scene(model: "keras.Model", scene: labelled_scenes.LabelledScene) -> np.
 
 def measure(run: "runs.Run", data: pixel_data.PixelData) -> None:
     """Measure the best model on what it did not learn from, and write the report."""
+    run.sharing.close()  # from here on, one device of one process answers
+    if not processes.is_first():
+        return
     what, part, scenes = data.measured
     print(f"measuring the best model, {what} ...")
     model, record = model_files.load(run.model_path)

@@ -10,6 +10,7 @@ import numpy as np
 
 from landuse.patches import augmentation, patch_batches
 from landuse.segmentation import labelled_scenes
+from landuse.training import parallel
 
 NO_LABEL = labelled_scenes.NO_LABEL
 PLACES_PER_CLASS = 20_000  # remembered in each scene, to draw tiles around
@@ -155,18 +156,21 @@ class TileBatches(patch_batches.PatchBatches):
 
     def _batch(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng((self.seed, epoch, index))
-        numbers = range(len(self.labels))[index * self.batch_size : (index + 1) * self.batch_size]
-        tiles = [self.tiles[i] if self.tiles else self._draw_tile(rng) for i in numbers]
+        last = min((index + 1) * self.batch_size, len(self.labels) - self.left_out)
+        numbers = range(index * self.batch_size, last)
+        own = self._own(len(numbers))
+        tiles = [self.tiles[i] if self.tiles else self._draw_tile(rng) for i in numbers][own]
         pixels = np.stack([self._pixels(tile) for tile in tiles])
         labels = np.stack([self._labels(tile) for tile in tiles])
         if self.symmetries:
-            for number in range(len(tiles)):
-                turns, mirrored = int(rng.integers(4)), rng.integers(2)
+            drawn = [(int(rng.integers(4)), int(rng.integers(2))) for _ in numbers][own]
+            for number, (turns, mirrored) in enumerate(drawn):
                 for arrays in (pixels, labels):
                     turned = np.rot90(arrays[number], turns)
                     arrays[number] = turned[::-1].copy() if mirrored else turned.copy()
         if any(self.changes.values()):
-            pixels = augmentation.augment_patches(pixels, rng, **self.changes)
+            draws = augmentation.Draws(rng, len(numbers), own)
+            pixels = augmentation.augment_patches(pixels, draws, **self.changes)
         known = np.where(labels == NO_LABEL, 0, labels)
         return pixels, self.classes[known], self.weights[labels]
 
@@ -194,9 +198,14 @@ def _dataset_class() -> Any:
     return TileDataset
 
 
-def dataset(*arguments: Any, **options: Any) -> Any:
-    """Give `TileBatches` as Keras takes them."""
-    return _dataset_class()(*arguments, **options)
+def dataset(
+    scenes: Sequence[labelled_scenes.LabelledScene], part: str, *arguments: Any, **options: Any
+) -> Any:
+    """Give `TileBatches` as Keras takes them, shared out among the devices."""
+    batches = _dataset_class()(scenes, part, *arguments, **options)
+    if part == "train":
+        return parallel.share_out(batches)
+    return parallel.share_out_part(batches, part, "tiles")
 
 
 def tiles_of_part(

@@ -22,6 +22,7 @@ _LEAST = {
     "MOSAIC": 2,
     "MOSAIC_EPOCHS": 0,
     "WORKERS": 1,
+    "NODES": 1,
     "SEED": 0,
     "WARMUP_EPOCHS": 0,
     "WEIGHT_DECAY": 0,
@@ -78,11 +79,12 @@ def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_
             "Set INPUT_SIZE = 64, or MOSAIC_EPOCHS = 0"
         )
     _check_use(given)
-    if given.get("MOSAIC_EPOCHS") and given.get("DEVICES", 1) != 1:
-        raise ValueError(
-            f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: mosaics are not shared out among devices. "
-            "Set DEVICES = 1, or MOSAIC_EPOCHS = 0"
-        )
+    for name in ("DEVICES", "NODES"):
+        if given.get("MOSAIC_EPOCHS") and given.get(name, 1) != 1:
+            raise ValueError(
+                f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: mosaics are not shared out among "
+                f"devices. Set {name} = 1, or MOSAIC_EPOCHS = 0"
+            )
     if "PICTURE_SIZES" in given:
         growing.check_sizes(given["PICTURE_SIZES"], patch_size)
     if "BANDS" in given:

@@ -1,8 +1,9 @@
-"""Several devices of one machine for one training: each computes its share of every batch.
+"""Several devices for one training: each computes its share of every batch.
 
-The weights are the same on all of them and move by the mean gradient of the whole batch, so that a
-step is the step of one device. JAX takes the statistics of batch normalisation over the whole
-batch, TensorFlow over each share.
+They are in one machine, or on JAX in those of several processes (`processes`). The weights are the
+same on all of them and move by the mean gradient of the whole batch, so that a step is the step of
+one device. JAX takes the statistics of batch normalisation over the whole batch, TensorFlow over
+each share.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from landuse import devices
+from landuse.training import processes
 
 ALL = "all"
 _count = 1
@@ -21,7 +23,7 @@ def count() -> int:
 
 
 def check(wanted: int | str, available: int) -> int:
-    """Give the number of devices to use.
+    """Give the number of devices to use, in each process.
 
     Parameters
     ----------
@@ -53,13 +55,35 @@ def names() -> list[str]:
     return devices.gpus() or keras.distribution.list_devices("cpu")
 
 
-def check_batch(batch_size: int) -> None:
-    """Raise a ValueError for a batch that cannot be shared out in equal parts."""
-    if batch_size % _count:
+def share_out(batches: Any) -> Any:
+    """Let batches have equal shares for all devices, and hold only those of this process.
+
+    Parameters
+    ----------
+    batches : PatchBatches
+        Changed in place, and given back.
+
+    Raises
+    ------
+    ValueError
+        For a batch that cannot be shared out in equal parts.
+    """
+    if batches.batch_size % _count:
         raise ValueError(
-            f"BATCH_SIZE = {batch_size} on {_count} devices, which get equal shares: give a "
-            f"multiple of {_count}"
+            f"BATCH_SIZE = {batches.batch_size} on {_count} devices, which get equal shares: give "
+            f"a multiple of {_count}"
         )
+    batches.multiple = _count
+    batches.share = (processes.number(), processes.count())
+    return batches
+
+
+def share_out_part(batches: Any, part: str, what: str = "images") -> Any:
+    """Do as `share_out` for a part that is measured after each epoch, and say what is left out."""
+    left = share_out(batches).left_out
+    if left:
+        print(f"{part}: the last {left} {what} are left out until the end, for equal shares")
+    return batches
 
 
 def clip_whole_gradients(optimizer: Any) -> None:
@@ -89,12 +113,14 @@ def clip_whole_gradients(optimizer: Any) -> None:
 
 
 @contextlib.contextmanager
-def using(wanted: int | str) -> Iterator[None]:
+def using(wanted: int | str, say: bool = True) -> Iterator[None]:
     """Let all models that are made and trained within the block use so many devices.
 
     Parameters
     ----------
     wanted : int or "all"
+    say : bool
+        Print which ones.
 
     Raises
     ------
@@ -102,17 +128,36 @@ def using(wanted: int | str) -> Iterator[None]:
         When there are not so many, or the backend of Keras cannot share batches.
     """
     global _count
-    number = 1 if wanted == 1 else check(wanted, len(names()))
-    if number == 1:
+    chosen = _choose(wanted)
+    if len(chosen) == 1:
         yield
         return
-    print(f"{number} devices share each batch: {', '.join(names()[:number])}")
-    with _shared(names()[:number]):
-        _count = number
+    nodes = processes.count()
+    told = f"{nodes} processes with {len(chosen) // nodes} each, " if nodes > 1 else ""
+    if say:
+        print(f"{len(chosen)} devices share each batch: {told}{', '.join(chosen)}")
+    with _shared(chosen):
+        _count = len(chosen)
         try:
             yield
         finally:
             _count = 1
+
+
+def _choose(wanted: int | str) -> list[str]:
+    """Name the devices of all processes, or the first alone."""
+    if processes.count() == 1:
+        return names()[: 1 if wanted == 1 else check(wanted, len(names()))]
+    number = check(wanted, len(_names_in(processes.number())))
+    processes.agree("DEVICES", str(number))
+    return [name for node in range(processes.count()) for name in _names_in(node)[:number]]
+
+
+def _names_in(process: int) -> list[str]:
+    """Name the devices of one of several processes, as Keras names them."""
+    import jax
+
+    return [f"{one.platform}:{one.id}" for one in jax.devices() if one.process_index == process]
 
 
 @contextlib.contextmanager
@@ -131,7 +176,10 @@ def _shared(chosen: list[str]) -> Iterator[None]:
             f"DEVICES: Keras on {backend} uses one; set KERAS_BACKEND=tensorflow, or jax"
         )
     before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=chosen))
+    keras.distribution.set_distribution(
+        # batches of several processes hold their own share already (`share_out`)
+        keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
+    )
     try:
         yield
     finally:

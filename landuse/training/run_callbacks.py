@@ -4,13 +4,15 @@ import contextlib
 import importlib.util
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from landuse.training import parallel
 
 if TYPE_CHECKING:
     from landuse.training import runs
@@ -180,3 +182,33 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     finally:
         for variable, value in zip(model.trainable_variables, weights, strict=True):
             variable.assign(value)
+
+
+def around(
+    run: "runs.Run",
+    model: keras.Model,
+    batches: Any,
+    epochs: int,
+    wanted: Sequence[keras.callbacks.Callback],
+) -> list[keras.callbacks.Callback]:
+    """Put what every phase of a run needs around the callbacks of the script, in its order.
+
+    Parameters
+    ----------
+    run : Run
+    model : keras.Model
+        Compiled.
+    batches : keras.utils.PyDataset
+        To train with.
+    epochs : int
+        Of the phase.
+    wanted : sequence of keras.callbacks.Callback
+    """
+    return [
+        StopAtNaN(run),
+        *averaging(model),
+        NoteEpoch(run),
+        *([InOrder(run, batches)] if parallel.count() > 1 else []),
+        *wanted,
+        SaveState(run, epochs),
+    ]

@@ -16,7 +16,12 @@ import numpy as np
 
 from landuse import choices, files
 
-FREE_SETTINGS = ("WORKERS", "DEVICES", "PATH_TO_RUN")  # they change nothing about the result
+FREE_SETTINGS = (
+    "WORKERS",
+    "DEVICES",
+    "NODES",
+    "PATH_TO_RUN",
+)  # they change nothing about the result
 STATE_FILE = "state.npz"
 SETTINGS_FILE = "settings.json"
 
@@ -135,3 +140,15 @@ def without_empty_folders(folder: Path, made: Sequence[Path]) -> Iterator[None]:
                 for place in made:
                     place.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def held(folder: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Make a run folder, lock it for the block, and write the settings or compare them."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with without_empty_folders(folder, made), files.lock(folder, "training in"):
+        compare_settings(folder, settings)
+        yield

@@ -6,7 +6,7 @@ history), so a run that was killed at any moment goes on when it is started agai
 
 import contextlib
 import datetime
-import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from landuse import devices, files, sensors
+from landuse import devices, sensors
 from landuse.evaluation import predictions
 from landuse.networks import fusing, model_files, precisions
 from landuse.training import (
@@ -24,6 +24,7 @@ from landuse.training import (
     measuring,
     optimizers,
     parallel,
+    processes,
     run_callbacks,
     run_folders,
     training_data,
@@ -50,6 +51,7 @@ class Run:
         self.monitor = run_callbacks.MONITOR  # metric by which an epoch is the best
         self.record: dict[str, Any] = {}
         self.sharing = contextlib.ExitStack()  # of batches among devices; closed when it ends
+        self.devices: int | str = 1
         self.state, self._arrays = run_folders.read_state(folder / run_folders.STATE_FILE)
 
     @property
@@ -83,7 +85,8 @@ class Run:
         ValueError
             If this run was started with other images.
         """
-        images = _images_digest(data)
+        images = data.images_digest()
+        processes.agree("the images of the split", images)
         if self.state.images not in ("", images):
             raise ValueError(
                 f"{self.folder} holds a run with other images: the split has changed since. Give "
@@ -125,6 +128,13 @@ class Run:
     def tensorboard(self) -> list[keras.callbacks.Callback]:
         """Make the callback that TensorBoard looks at, if it is installed."""
         return run_callbacks.tensorboard(self.folder / "logs")
+
+    @contextlib.contextmanager
+    def one_device(self) -> Iterator[None]:
+        """Let finished models answer as if there were one device, before a network is made."""
+        self.sharing.close()
+        yield
+        self.sharing.enter_context(parallel.using(self.devices, say=False))
 
     def fit(
         self,
@@ -183,16 +193,9 @@ class Run:
                     validation_data=validation,
                     epochs=last,
                     initial_epoch=first,
-                    callbacks=[
-                        run_callbacks.StopAtNaN(self),
-                        *run_callbacks.averaging(model),
-                        run_callbacks.NoteEpoch(self),
-                        *([run_callbacks.InOrder(self, train)] if parallel.count() > 1 else []),
-                        *callbacks,
-                        run_callbacks.SaveState(self, epochs),
-                    ],
+                    callbacks=run_callbacks.around(self, model, train, epochs, callbacks),
                     shuffle=False,
-                    verbose=1,
+                    verbose=1 if processes.is_first() else 0,
                 )
                 if model.stop_training:
                     break
@@ -265,14 +268,18 @@ class Run:
         self.save_model()
 
     def write_state(self, model: keras.Model) -> None:
-        """Write weights, optimizer, history and all that is remembered, whole or not at all."""
+        """Write weights, optimizer, history and what is remembered; the first process does."""
+        if not processes.is_first():
+            return
         arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
         arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
         run_folders.write_state(self.folder / run_folders.STATE_FILE, self.state, arrays)
         run_folders.write_history(self.folder / "history.csv", self.state.history)
 
     def save_model(self) -> None:
-        """Save the model that is trained now as the best one of this run."""
+        """Save the model that is trained now as the best of this run; the first process does."""
+        if not processes.is_first():
+            return
         results = self.record["results"] | {
             f"validation_{self.monitor.removeprefix('val_')}": self.state.best,
             "epochs": len(self.state.history),
@@ -321,11 +328,13 @@ class Run:
         ValueError
             When no model was kept, because `keep_best` was not among the callbacks.
         """
+        self.sharing.close()  # from here on, one device of one process answers
+        if not processes.is_first():
+            return
         if not self.model_path.exists():
             raise ValueError(
                 f"{self.model_path} was never saved: give run.keep_best() among the callbacks"
             )
-        self.sharing.close()  # from here on, one device answers
         batch_size = batch_size or training_data.USUAL_BATCH
         if data is not None and calibrate:
             measuring.calibrate(self, data, batch_size)
@@ -340,13 +349,6 @@ class Run:
             print(f"report: {self.folder / 'report.md'}")
         print(f"map a scene: python 06_classify_image.py --path-to-model {self.model_path}")
         print(f"model: {self.model_path}")
-
-
-def _images_digest(data: training_data.Data) -> str:
-    digest = hashlib.sha256()
-    for part in (data.train, data.validation):
-        digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
-    return digest.hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -367,13 +369,14 @@ def open_run(folder: str | Path, settings: dict[str, Any]) -> Iterator[Run]:
         If another process is using it.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"PATH_TO_RUN = {folder} is a file; give the name of a folder")
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    with run_folders.without_empty_folders(folder, made), files.lock(folder, "training in"):
-        run_folders.compare_settings(folder, settings)
-        yield Run(folder, settings)
+    with contextlib.ExitStack() as held:
+        with processes.first_decides():
+            if processes.is_first():
+                held.enter_context(run_folders.held(folder, settings))
+        run = Run(folder, settings)
+        told = [settings, run_folders.versions(), vars(run.state)]
+        processes.agree("settings, versions or the run folder", json.dumps(told, default=str))
+        yield run
 
 
 @contextlib.contextmanager
@@ -386,6 +389,7 @@ def start(
     precision: str,
     patch_size: int = sensors.PATCH_SIZE,
     devices: int | str = 1,
+    nodes: int = 1,
 ) -> Iterator[Run]:
     """Open a run, new or one to go on with, after its constants were checked.
 
@@ -402,8 +406,8 @@ def start(
         See `precisions.set_precision`.
     patch_size : int
         Pixels along a side of the patches.
-    devices : int or "all"
-        How many of this machine share each batch, until the run is finished.
+    devices, nodes : int or "all", int
+        So many of each of so many processes share each batch, until the run is finished.
 
     Raises
     ------
@@ -412,9 +416,10 @@ def start(
     """
     limits.check_settings(settings, patch_size)
     folder = path_to_run.replace("{network}", network)
-    with open_run(folder, settings) as run:
-        keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed)
+    with processes.joined(nodes), open_run(folder, settings) as run:
         precisions.set_precision(precision)
+        run.devices = devices
         with run.sharing:
             run.sharing.enter_context(parallel.using(devices))
             yield run

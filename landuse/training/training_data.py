@@ -1,5 +1,6 @@
 """The parts of a split, ready to train with: patches, labels, statistics, batches."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from landuse.patches import (
     split_identity,
     split_marker,
 )
-from landuse.training import parallel
+from landuse.training import parallel, processes
 
 USUAL_BATCH = 64  # images
 
@@ -94,6 +95,13 @@ class Data:
         shared = count - count % parallel.count()
         return math.ceil(shared / fitting_batch(batch_size, count))
 
+    def images_digest(self) -> str:
+        """Tell these images from others, by the names of their files."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation):
+            digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
+        return digest.hexdigest()[:16]
+
     def one_hot_labels(self, part: str) -> np.ndarray:
         """Give the labels of a part, of shape (N, classes), float32."""
         return np.eye(len(self.class_names), dtype="float32")[getattr(self, part).labels]
@@ -142,7 +150,7 @@ class Data:
             batch_size=fitting_batch(batch_size, len(self.train.labels)),
             **options,
         )
-        return _shared_out(batches)
+        return parallel.share_out(batches)
 
     def batches(self, part: str, batch_size: int | None, mosaic: int = 1) -> Any:
         """Batches of a part, without augmentation, always in the order of `order_of`.
@@ -167,19 +175,10 @@ class Data:
             mosaic=mosaic,
             shuffle=False,
         )
-        left = _shared_out(batches).left_out
-        if left:
-            print(f"{part}: the last {left} images are left out until the end, for equal shares")
-        return batches
+        return parallel.share_out_part(batches, part)
 
 
-def _shared_out(batches: Any) -> Any:
-    """Let batches have equal shares for all devices that compute."""
-    parallel.check_batch(batches.batch_size)
-    batches.multiple = parallel.count()
-    return batches
-
-
+@processes.in_turn()
 def read_data(
     path_to_split: str, bands: str | Sequence[str], batch_size: int | None, skip_bad: bool = False
 ) -> Data:

@@ -343,6 +343,8 @@ ROWS = [
     _train(TRAIN_MS, "no validation part", "", "no_validation/validation", "split_no_validation"),
     _train(TRAIN_RGB, "GPUs that are not there", "--devices 64", "DEVICES = 64, but Keras on"),
     _train(TRAIN_MS, "no devices", "--devices 0", "DEVICES must be 1 or more"),
+    _train(TRAIN_RGB, "no processes", "--nodes 0", "NODES must be 1 or more, not 0"),
+    _train(TRAIN_MS, "processes on TensorFlow", "--nodes 2", "on JAX only, and Keras is on tensor"),
     _train(TRAIN_RGB, "devices in words", "--devices two", "--devices expects a whole number or"),
     _train(TRAIN_RGB, "no such network", "--network VGG99", "Fully supported: VGG16, DenseNet201"),
     _train(TRAIN_RGB, "network for larger images", "--network Xception", "no such network for"),

@@ -29,6 +29,8 @@ ROWS = [
         "both together below 1, not 0.6 and 0.4",
     ),
     _labels("no patches wanted", "--fraction-patches 0", "FRACTION_PATCHES must be above 0"),
+    _labels("GPUs that are not there", "--devices 64", "DEVICES = 64, but Keras on"),
+    _labels("processes on TensorFlow", "--nodes 2", "set KERAS_BACKEND=jax"),
     _labels("weights above 1", "--class-weights 2", "CLASS_WEIGHTS must lie between 0 and 1"),
     _labels(
         "pictures larger than patches",

@@ -25,6 +25,8 @@ ROWS = [
     _pixels(
         "a scene twice", "--path-to-scenes scenes/scene.tif scenes/scene.tif", "names a scene twice"
     ),
+    _pixels("GPUs that are not there", "--devices 64", "DEVICES = 64, but Keras on"),
+    _pixels("processes on TensorFlow", "--nodes 2", "set KERAS_BACKEND=jax"),
     _pixels(
         "places to test with without labels",
         "--path-to-test-scenes scenes/second.tif",
