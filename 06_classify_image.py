@@ -30,6 +30,7 @@ from landuse.networks import model_files, shipped, stored_models
 
 # Paths
 PATH_TO_IMAGE: str | list[str] = "data/sample/scene.tif"  # scene or scenes, or 64x64 patches
+REMOTE = False  # True: s3://, gs://, az:// and https:// may be scenes, and are read in place
 PATH_TO_MODEL: str | None = None  # model.keras, or eurosat_rgb; None: newest of runs/, or that
 PATH_TO_LABEL_IMAGE = "maps/{product}_label.tif"  # class numbers; {product}: name of the scene,
 # {run}: name of the model's run
@@ -88,7 +89,7 @@ def main() -> None:
     from landuse.patches import single_patches
     from landuse.scenes import opening, scene_lists
 
-    images = checks.check_images(scene_lists.expand(PATH_TO_IMAGE))
+    images = checks.check_images(scene_lists.expand(PATH_TO_IMAGE), REMOTE)
     checks.check_map(STRIDE, MIN_PROBABILITY, PROBABILITY_TYPE, COVERAGE)
     checks.check_computing(METHOD, ENGINE, PRECISION, BATCH_SIZE, BLOCK_SIZE)
     clusters.check_scheduler(SCHEDULER, WORKERS)

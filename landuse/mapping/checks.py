@@ -9,6 +9,7 @@ from landuse import band_file_names, choices, devices, optional_packages
 from landuse.evaluation import prediction_sets
 from landuse.mapping import methods, whole_scene
 from landuse.networks import engines, precisions
+from landuse.rasters import remote_files
 from landuse.scenes import band_files, other_containers
 
 SUFFIXES = (".tif", ".tiff")  # of maps
@@ -16,15 +17,23 @@ MANIFEST = "manifest.safe"  # a file of every product; it stands for the product
 PART_OF_EXPORT = re.compile(r"-?\d{10}-\d{10}(?=\.tiff?$)", re.IGNORECASE)
 
 
-def check_images(paths: str | Sequence[str]) -> list[Path]:
-    """Return the images as paths; one that does not exist is an error."""
+def check_images(paths: str | Sequence[str], remote: bool | None = None) -> list[Path]:
+    """Return the images as paths; one that does not exist is an error.
+
+    Parameters
+    ----------
+    paths : str or sequence of str
+    remote : bool, optional
+        Whether addresses may be among them; None: they never may.
+    """
     given = [paths] if isinstance(paths, str) else list(paths)
     for text in given:
-        other_containers.check_text(text)
+        other_containers.check_text(text, remote=remote)
+    given = [remote_files.allow(text) if remote_files.is_address(text) else text for text in given]
     images = [Path(text) for text in given]
     images = [image.parent if image.name.lower() == MANIFEST else image for image in images]
     for image in images:
-        if not image.exists():
+        if not remote_files.is_remote(image) and not image.exists():
             raise FileNotFoundError(
                 f"PATH_TO_IMAGE: {image} does not exist"
                 + (" (script 00 makes the scene of the sample)" if "sample" in image.parts else "")

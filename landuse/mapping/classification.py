@@ -19,7 +19,7 @@ from landuse.mapping import (
 )
 from landuse.networks import engines, stored_models
 from landuse.outputs import class_colours, land_use_map
-from landuse.rasters import geotransforms
+from landuse.rasters import geotransforms, remote_files
 
 
 class ReadyNetwork(NamedTuple):
@@ -272,8 +272,7 @@ def classify_cells(
 
 def state_of(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Give names, sizes and times of change of files: those of another scene are others."""
-    stats = [(str(path), path.stat()) for path in paths]
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    return [(str(path), *remote_files.state_of(path)) for path in paths]
 
 
 def caption(level: str | None, sensing_time: str | None, facts: dict[str, Any]) -> str:

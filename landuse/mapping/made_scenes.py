@@ -9,11 +9,12 @@ from landuse import files
 from landuse.mapping import outcomes, plans, saved_blocks
 from landuse.networks import model_files
 from landuse.outputs import map_formats
+from landuse.rasters import remote_files
 
 # Constants of script 06 that decide how it is worked, and nothing of the map.
 OF_THE_WORK = ("SCHEDULER", "WORKERS", "KEEP_MADE", "CACHE_NETWORK")
 # And those that are told in another way: by the files and by the model's checksum.
-TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", *OF_THE_WORK)
+TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", "REMOTE", *OF_THE_WORK)
 KEY = "made_from"
 
 
@@ -32,12 +33,12 @@ def key_of(plan: plans.Plan, constants: Mapping[str, Any]) -> str:
 
     Of the scene's files count the names, sizes and times of change.
     """
-    states = [(path.resolve(), path.stat()) for path in plan.scene.files()]
+    states = [(path.resolve(), remote_files.state_of(path)) for path in plan.scene.files()]
     return saved_blocks.key_of(
         {
             "settings": {k: v for k, v in constants.items() if k not in TOLD_OTHERWISE},
             "model": files.sha256(plan.path_to_model),
-            "files": [(str(path), state.st_size, state.st_mtime_ns) for path, state in states],
+            "files": [(str(path), *state) for path, state in states],
         }
     )
 

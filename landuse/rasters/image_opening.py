@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from landuse.rasters import jpeg2000, virtual_rasters
+from landuse.rasters import jpeg2000, remote_files, virtual_rasters
 from landuse.rasters.gdal_setup import gdal
 
 IMAGE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
@@ -36,6 +36,9 @@ def plain_errors(path: str | Path, what: str) -> Iterator[None]:
 def check_local_file(path: str | Path) -> None:
     """Refuse what is no file on this machine (GDAL would also take web addresses)."""
     if str(path).startswith(("/vsizip/", "/vsimem/")):
+        return
+    if remote_files.is_allowed(path):
+        remote_files.state_of(path)  # it is there
         return
     if str(path).startswith("/vsi") or "://" in str(path):
         raise ValueError(f"{path}: only files on this machine are read")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from landuse import band_file_names, band_names, band_words, sensors
+from landuse.rasters import remote_files
 from landuse.scenes import band_files, other_containers, product_files, products, sentinel2
 
 WHAT_IS_READ = (
@@ -47,6 +48,8 @@ def find_product(
         If it is nothing that can be classified; the message says why.
     """
     location = Path(path)
+    if remote_files.is_remote(location):
+        return _find_remote(location, granule, wanted, order)
     if not location.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if location.name.lower() == "manifest.safe":
@@ -59,6 +62,22 @@ def find_product(
     if location.suffix.lower() == ".xml":
         return _find_by_xml(location, granule)
     return band_files.read_single_raster(location, wanted, order)
+
+
+def _find_remote(
+    path: Path, granule: str | None, wanted: Sequence[str], order: Sequence[str] | None
+) -> products.Product:
+    """Find a product or a raster in an object store or on a web server, by its name."""
+    if path.name.lower() == "manifest.safe" or product_files.PRODUCT_XML.match(path.name):
+        path = path.parent
+    if path.suffix.upper() == ".SAFE":
+        return sentinel2.read_safe(product_files.remote_tree(path), str(path), granule)
+    if path.suffix.lower() in band_files.IMAGE_ENDINGS:
+        return band_files.read_single_raster(path, wanted, order)
+    raise ValueError(
+        f"{remote_files.title_of(path)}: from there, products (a folder .SAFE, or its MTD_*.xml) "
+        "and images (.tif, .jp2, .png, .jpg) are read; download what else there is"
+    )
 
 
 def _find_in_folder(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from landuse.rasters import remote_files
+
 CONVERT = "convert it first: gdal_translate -of GTiff {path} {stem}.tif"
 ENVI_ENDINGS = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".bin", "")
 
@@ -59,7 +61,7 @@ _BY_ENDING = {
 }
 
 
-def check_text(text: str, setting: str = "PATH_TO_IMAGE") -> None:
+def check_text(text: str, setting: str = "PATH_TO_IMAGE", remote: bool | None = None) -> None:
     """Raise a ValueError for what is no path of this machine.
 
     Parameters
@@ -68,11 +70,16 @@ def check_text(text: str, setting: str = "PATH_TO_IMAGE") -> None:
         As the user gave it; a Path would have lost the slashes of a web address.
     setting : str
         For the message.
+    remote : bool, optional
+        Whether addresses of object stores and web servers may be read; None: it is never so.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) or text.startswith(("/vsicurl", "/vsis3")):
+    if remote_files.is_address(text):
+        if remote:
+            return
+        instead = "" if remote is None else ", or set REMOTE = True to have it read from there"
         raise ValueError(
             f"{setting}: {text} is a web address, and only files on this machine are read: "
-            "download it first"
+            f"download it first{instead}"
         )
     if re.match(r"[A-Za-z]:[\\/]", text) and os.name != "nt":
         drive, rest = text[0].lower(), text[3:].replace("\\", "/")

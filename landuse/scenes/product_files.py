@@ -9,6 +9,9 @@ from xml.etree.ElementTree import Element
 import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
+from landuse.rasters import reading, remote_files
+
+MANIFEST = "manifest.safe"
 LARGEST_XML = 64 * 1024 * 1024
 
 PRODUCT_XML = re.compile(r"^(?:MTD_MSIL(?:1C|2A)|S2[A-Z]_\w{4}_MTD_SAFL(?:1C|2A)_.*)\.xml$")
@@ -31,6 +34,8 @@ class Tree:
 
     def read(self, name: str) -> bytes:
         """Read a small file."""
+        if remote_files.is_remote(self.root):
+            return reading.read_bytes(self.path(name), LARGEST_XML + 1)
         if not self.zipped:
             with open(self.root / name, "rb") as stream:
                 return stream.read(LARGEST_XML + 1)
@@ -55,6 +60,28 @@ def is_litter(name: str) -> bool:
 def folder_tree(root: Path) -> Tree:
     """List the files of a folder."""
     names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
+    return Tree(root, tuple(sorted(name for name in names if not is_litter(name))))
+
+
+def remote_tree(root: Path) -> Tree:
+    """List the files of a product in an object store or on a web server.
+
+    Its manifest.safe names them; without one, what the store or the server lists.
+    """
+    title = remote_files.title_of(root)
+    try:
+        content = reading.read_bytes(str(root / MANIFEST), LARGEST_XML + 1)
+    except OSError:
+        names = remote_files.names_in(root)
+    else:
+        found = elements(parse_xml(content, f"{title}/{MANIFEST}"), "fileLocation")
+        hrefs = [element.get("href", "").removeprefix("./") for element in found]
+        names = [name for name in hrefs if name and ".." not in PurePosixPath(name).parts]
+    if not names:
+        raise OSError(
+            f"{title}: has no {MANIFEST}, and its files are not listed: it is not there, may not "
+            "be read, or cannot be reached from here"
+        )
     return Tree(root, tuple(sorted(name for name in names if not is_litter(name))))
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from landuse.rasters import remote_files
+
 # Products as they are downloaded; other things in the folder are left alone.
 PRODUCT = re.compile(r"S2[A-Z]_.*\.(SAFE|zip)|.*\.SAFE(\.zip)?", re.IGNORECASE)
 LIST_ENDINGS = (".txt", ".lst")
@@ -43,6 +45,8 @@ def expand(given: str | Sequence[str], setting: str = "PATH_TO_IMAGE") -> list[s
 
 def _expand_one(text: str, setting: str) -> list[str]:
     path = Path(text)
+    if remote_files.is_address(text):
+        return [text]
     if path.is_dir():
         products = sorted(item.name for item in path.iterdir() if PRODUCT.fullmatch(item.name))
         is_product = PRODUCT.fullmatch(path.name) is not None
@@ -53,7 +57,7 @@ def _expand_one(text: str, setting: str) -> list[str]:
         )
     if path.is_file():
         return _read_list(path) if path.suffix.lower() in LIST_ENDINGS else [text]
-    if glob.has_magic(text) and "://" not in text:
+    if glob.has_magic(text):
         found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (absolute, too)
         if not found:
             raise FileNotFoundError(f"{setting}: nothing fits the pattern {text}")
@@ -71,6 +75,9 @@ def _read_list(path: Path) -> list[str]:
     for number, line in enumerate(lines, start=1):
         name = line.strip()
         if not name or name.startswith(COMMENT):
+            continue
+        if remote_files.is_address(name):
+            scenes.append(name)
             continue
         places = [Path(name), path.parent / name]
         found = [place for place in places if place.exists()]
