@@ -9,6 +9,7 @@ import pytest
 from osgeo import gdal, osr
 
 from landuse.evaluation import trust
+from landuse.mapping import several_labels
 from landuse.mosaics import joining, mosaic_grids
 from landuse.outputs import geotiffs, land_use_map
 from landuse.rasters import label_maps, reading
@@ -236,6 +237,16 @@ def test_what_does_not_belong_together(maps, tmp_path, monkeypatch):
     refused("must end in .tif", PATH_TO_MOSAIC="maps/mosaic.png")
     refused("names a map twice", PATH_TO_MAPS=["maps/a_label.tif", "maps/a_label.tif"])
     refused("is no label map", PATH_TO_MAPS=["maps/a_probability.tif"])
+    geotiffs.write_shares(
+        maps / "c_probability.tif",
+        np.zeros((80, 80, 3), np.uint8),
+        CLASSES,
+        (600000.0, 80.0, 0.0, 4850000.0, 0.0, -80.0),
+        "EPSG:32632",
+        several_labels.MEANING,
+        {"model": "run", "product_name": "c"},
+    )
+    refused("c_probability.tif: is a map of several", PATH_TO_MAPS=["maps/c_probability.tif"])
     write_map(maps, "b", np.zeros((4, 4)), 60, class_names=["Forest", "Town", "River"])
     refused("only maps of the same classes in the same order become one")
     (maps / "b_label.tif").unlink()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,12 @@ def thresholds_of(record: dict[str, Any]) -> list[float]:
     if not isinstance(found, list) or len(found) != count:
         return [0.5] * count
     return [float(value) for value in found]
+
+
+def is_map_of_several(metadata: Mapping[str, str]) -> bool:
+    """Tell a map of several labels by its metadata."""
+    told = metadata.get("TIFFTAG_IMAGEDESCRIPTION", "")
+    return told in [MEANING.format(unit=unit) for unit in ("percent", "0..1")]
 
 
 def write_files(

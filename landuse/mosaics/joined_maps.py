@@ -10,7 +10,7 @@ import numpy as np
 
 from landuse import map_values
 from landuse.evaluation import trust
-from landuse.mapping import plans
+from landuse.mapping import plans, several_labels
 from landuse.rasters import descriptions, label_maps, reading
 
 IS_MOSAIC = "MOSAIC"  # tag of what this makes
@@ -88,6 +88,12 @@ def open_maps(labels: Sequence[Path]) -> list[JoinedMap]:
 def _open_map(path: Path) -> JoinedMap:
     info = reading.read_info(path)
     names = label_maps.class_names_of(info)
+    if several_labels.is_map_of_several(info.metadata):
+        raise ValueError(
+            f"{path}: is a map of several labels, which do not exclude each other: where such maps "
+            "overlap, no label is the one to take. gdalbuildvrt lays one over the other, band by "
+            f"band: gdalbuildvrt mosaic.vrt {path} ..."
+        )
     if not names or info.dtype != np.uint8 or info.bands != 1 or info.nodata != map_values.NODATA:
         raise ValueError(
             f"{path}: is no label map of script 06 (one band of uint8, nodata 255, with class "

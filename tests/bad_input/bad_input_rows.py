@@ -637,7 +637,9 @@ ROWS = [
     _mosaic("no such system", "--mosaic-crs EPSG:99999", "is no coordinate reference system"),
     _map("web address", "--path-to-image s3://a/b.tif", "or set REMOTE = True to have it read"),
     _map("ftp", "--path-to-image ftp://a/b.tif --remote", "ftp:// cannot be read from"),
-    _map("address with a key", "--path-to-image https://a/b.tif?k=1 --remote", "with a key, a pass"),
+    _map(
+        "address with a key", "--path-to-image https://a/b.tif?k=1 --remote", "with a key, a pass"
+    ),
     _map("nobody there", "--path-to-image http://127.0.0.1:9/b.tif --remote", "cannot be reached"),
     _mosaic("system of the web", "--mosaic-crs http://a.b/c", "is a web address"),
     _mosaic("no cells", "--cell 0", "CELL must be above 0, not 0"),
