@@ -14,6 +14,7 @@ BENCHMARKS = (
     "dense_maps",
     "engines",
     "made_changes",
+    "many_gpus",
     "many_workers",
     "packed_patches",
     "peak",
@@ -283,3 +284,11 @@ def test_workers_wait_for_the_disk_when_they_are_many(benchmark, monkeypatch):
     monkeypatch.setattr(simulation, "ONE_READER", 10.0)
     assert simulation.seconds_of_tile(4, 2.0) == pytest.approx(65, rel=0.05)
     assert simulation.seconds_of_tile(16, 2.0) == pytest.approx(256, rel=0.15)
+
+
+def test_gpus_wait_for_what_is_slowest(benchmark):
+    estimate = benchmark("many_gpus")
+    assert estimate.step(1, 2) == (pytest.approx(256 / 1000), "GPUs")
+    assert estimate.step(1, 8) == (pytest.approx(256 / 2084), "preparing")
+    # two machines prepare twice as much, and read at 1000 MB/s; then 102 MB go round
+    assert estimate.step(2, 8) == (pytest.approx(256 * 0.346 / 1000 + 102 / 1250), "disk")
