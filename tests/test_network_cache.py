@@ -225,6 +225,29 @@ def test_openvino_computes_models_that_enlarge_their_patches():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_constants_of_a_network_are_kept_in_its_precision(precision, cache, tmp_path):
+    """EfficientNet standardises within: means and deviations that are no weights to learn."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    inner = keras.Input((None, None, 2))
+    scaled = layers.Normalization(mean=[1200.0, 1300.0], variance=[400.0, 900.0])(inner)
+    base = keras.Model(inner, layers.Conv2D(4, 3, strides=2, activation="relu")(scaled))
+    patches = keras.Input((64, 64, 2), name="pixels")
+    top = layers.Dense(3, activation="softmax")
+    model = keras.Model(patches, top(layers.GlobalAveragePooling2D()(base(patches))))
+    path = tmp_path / "model.keras"
+    model_files.save(model, RECORD, path)
+    expected = of_keras(path, precision)
+    for _ in range(2):  # made, and then taken from what was kept
+        predict = stored_models.make_predict(
+            stored_models.StoredModel(path), SHAPE, "keras", precision
+        )
+        np.testing.assert_array_equal(predict(pixels()), expected)
+
+
 def test_where_tensorflow_has_changed_keras_itself_computes(cache, model_file, monkeypatch, capsys):
     from landuse.networks import tensorflow_functions
 

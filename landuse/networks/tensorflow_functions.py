@@ -104,16 +104,20 @@ def start(members: dict[str, bytes]) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _packed(shape: tuple[int | None, ...], arrays: Sequence[np.ndarray]) -> dict[str, bytes]:
-    index = {"shape": shape, "arrays": [[array.dtype.str, array.shape] for array in arrays]}
+    # by name: NumPy calls bfloat16 "two bytes of anything" in dtype.str
+    index = {"shape": shape, "arrays": [[array.dtype.name, array.shape] for array in arrays]}
     content = b"".join(array.tobytes() for array in arrays)
     return {WEIGHTS: content, INDEX: json.dumps(index).encode()}
 
 
 def _unpacked(members: dict[str, bytes]) -> tuple[list[int | None], list[np.ndarray]]:
+    import tensorflow as tf
+
     arrays: list[np.ndarray] = []
     first, index = 0, json.loads(members[INDEX])
     for name, shape in index["arrays"]:
-        dtype, count = np.dtype(name), int(np.prod(shape, dtype=np.int64))
+        dtype = np.dtype(tf.as_dtype(name).as_numpy_dtype)
+        count = int(np.prod(shape, dtype=np.int64))
         arrays.append(np.frombuffer(members[WEIGHTS], dtype, count, first).reshape(shape))
         first += count * dtype.itemsize
     return index["shape"], arrays
