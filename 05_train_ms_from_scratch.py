@@ -43,7 +43,7 @@ MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 # Training
 BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS = 30  # passes over the training images
-PICTURE_SIZES = [64]  # px; 32 48 64: small pictures first, a third of the epochs each, is faster
+PICTURE_SIZES = [64]  # px; 32 32 48 64: small pictures first, in half of the epochs, is faster
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 

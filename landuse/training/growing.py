@@ -13,22 +13,23 @@ def check_sizes(sizes: Sequence[int], patch: int = sensors.PATCH_SIZE) -> None:
     Parameters
     ----------
     sizes : sequence of int
-        Pixels along a side: rising, from 32 on, the last that of the patches.
+        Pixels along a side: rising, from 32 on, the last that of the patches. The same size twice
+        stands for twice the share of the epochs.
     patch : int
         Pixels along a side of the patches.
     """
-    rises = list(sizes) == sorted(set(sizes))
+    rises = list(sizes) == sorted(sizes) and list(sizes[:2]) != [patch, patch]
     if not sizes or sizes[-1] != patch or not rises or sizes[0] < 32:
         raise ValueError(
             f"PICTURE_SIZES = {list(sizes)}: expected rising sizes from 32 px to {patch} px, the "
-            f"last one {patch}, such as 32 48 {patch}, or only {patch}"
+            f"last one {patch}, such as 32 48 {patch} or 32 32 48 {patch}, or only {patch}"
         )
 
 
 def stretches(sizes: Sequence[int], begin: int, epochs: int) -> list[tuple[int, int, int]]:
     """Give the stretches of epochs that have pictures of one size, from an epoch on.
 
-    Each size has an equal share of the epochs, to rounding.
+    Each size has an equal share of the epochs, to rounding; one that is given twice, twice that.
 
     Parameters
     ----------
