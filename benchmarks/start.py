@@ -26,7 +26,7 @@ from landuse import command_line
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-NETWORKS = ["MobileNetV2", "ResNet50", "DenseNet201", "VGG16"]
+NETWORKS = ["MobileNetV2", "ResNet50", "DenseNet201", "VGG16"]  # and any other of the catalogue
 ENGINES = ["keras", "openvino"]  # and onnx
 PRECISION = "auto"  # or float32, bfloat16
 BANDS = 13  # or 3
