@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from test_classify_image import brightness_model, made_pixels, record_of, write_scene
+from test_classify_image import GEOTRANSFORM, brightness_model, made_pixels, record_of, write_scene
 
 from landuse.mapping import clusters, made_scenes, outcomes, scene_tasks
 from landuse.networks import model_files
+from landuse.rasters import reading
 from landuse.scenes import scene_lists
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -79,6 +80,37 @@ def environment():
 
 def all_bytes(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".lock"}
+
+
+def test_parts_of_a_scene_join_to_the_map_of_the_whole(set_up, place, tmp_path, monkeypatch):
+    """Two calls may map a half each: the mosaic has the labels and probabilities of one call."""
+    scene = str(place / "scenes" / "east.tif")
+    left, width, _, top, _, height = GEOTRANSFORM
+    rows, columns = made_pixels().shape[:2]
+    middle, right = left + columns // 16 * 8 * width, left + columns * width
+    bottom = top + rows * height
+    (tmp_path / "parts").mkdir()
+    for label, bounds in (
+        ("whole_label.tif", None),
+        ("parts/west_label.tif", (left, bottom, middle, top)),
+        ("parts/east_label.tif", (middle, bottom, right, top)),
+    ):
+        set_up(PATH_TO_IMAGE=scene, PATH_TO_LABEL_IMAGE=label, BOUNDS=bounds)
+        step.main()
+    mosaic = importlib.import_module("06_mosaic_maps")
+    monkeypatch.setattr(mosaic, "PATH_TO_MAPS", "parts/*_label.tif")
+    monkeypatch.setattr(mosaic, "PATH_TO_MOSAIC", "mosaic_label.tif")
+    monkeypatch.setattr(mosaic, "HTML", False)
+    mosaic.main()
+    for kind in ("label", "probability"):
+        with (
+            reading.Raster(f"whole_{kind}.tif") as whole,
+            reading.Raster(f"mosaic_{kind}.tif") as joined,
+        ):
+            assert whole.info.geotransform == joined.info.geotransform
+            size = (whole.info.rows, whole.info.columns)
+            assert size == (joined.info.rows, joined.info.columns)
+            np.testing.assert_array_equal(whole.read(0, 0, 0, *size), joined.read(0, 0, 0, *size))
 
 
 # ------------------------------------------------------------------------------- what is meant
