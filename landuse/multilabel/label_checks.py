@@ -14,6 +14,10 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     choices.check_choice("SPLIT", settings["SPLIT"], ben_listing.SPLITS)
     if settings["MADE"] < 0:
         raise ValueError(f"MADE must be 0 or more, not {settings['MADE']}")
+    if settings["MADE"] and settings["NODES"] > 1:
+        raise ValueError(
+            f"MADE = {settings['MADE']}: make them by a call with NODES = 1, for all processes"
+        )
     validation, test = settings["FRACTION_VALIDATION"], settings["FRACTION_TEST"]
     if validation <= 0 or test < 0 or validation + test >= 1:
         raise ValueError(

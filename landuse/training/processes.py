@@ -171,6 +171,8 @@ def joined(nodes: int) -> Iterator[None]:
                 "end; the same command for each goes on after the last finished epoch"
             ) from error
         raise
+    finally:
+        _here = Place()
 
 
 def _status(error: BaseException) -> int:

@@ -30,6 +30,7 @@ ROWS = [
     ),
     _labels("no patches wanted", "--fraction-patches 0", "FRACTION_PATCHES must be above 0"),
     _labels("GPUs that are not there", "--devices 64", "DEVICES = 64, but Keras on"),
+    _labels("made by several", "--made 5 --nodes 2", "by a call with NODES = 1, for all processes"),
     _labels("processes on TensorFlow", "--nodes 2", "set KERAS_BACKEND=jax"),
     _labels("weights above 1", "--class-weights 2", "CLASS_WEIGHTS must lie between 0 and 1"),
     _labels(
