@@ -64,3 +64,23 @@ def test_a_step_of_training_and_a_round_trip(repository, tmp_path):
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert "trained, saved and loaded on jax" in answer.stdout
+
+
+def test_the_shipped_model_loads_and_answers(repository):
+    """Its mirrored views make more patches of each, of a number that JAX does not know before."""
+    code = """
+import numpy as np
+from landuse.networks import model_files, shipped
+model, _ = model_files.load(shipped.find_model("eurosat_rgb"))
+patches = np.random.default_rng(0).integers(1, 255, (3, 64, 64, 3)).astype("uint8")
+answers = np.asarray(model.predict_on_batch(patches))
+assert answers.shape == (3, 10) and abs(answers.sum(axis=1) - 1).max() < 1e-5
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+    )
+    assert done.returncode == 0, done.stderr

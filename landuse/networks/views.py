@@ -60,6 +60,11 @@ class MeanOfViews(keras.layers.Layer):
     def call(self, features: Any) -> Any:  # noqa: D102
         return ops.mean(ops.reshape(features, (self.views, -1, features.shape[-1])), axis=0)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Tell the shape: JAX would try numbers of patches that are no multiple of the views."""
+        count = input_shape[0]
+        return (None if count is None else count // self.views, input_shape[-1])
+
     def get_config(self) -> dict:  # noqa: D102
         return {**super().get_config(), "views": self.views}
 
