@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from test_train_segmentation import write_place
 
 from landuse.patches import patch_batches
 from landuse.segmentation import labelled_scenes, tiles
@@ -181,6 +182,66 @@ def test_what_the_first_process_finds_wrong_ends_all(repository, tmp_path):
     codes, told = train_in_processes(repository, tmp_path / "run", 1)
     assert codes == [1, 1]
     assert all("holds other files" in errors for _, errors in told)
+
+
+# A script of this repository, for which the processor counts as two devices.
+VIRTUAL = """
+import os, runpy, sys
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+if os.environ["KERAS_BACKEND"] == "tensorflow":
+    import tensorflow as tf
+    one = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(one, [tf.config.LogicalDeviceConfiguration()] * 2)
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SCRIPTS = {
+    "04_train_ms_from_teachers.py": "--path-to-split-datasets split_MS --windows 20 "
+    "--path-to-scenes data/sample/scene.tif --batch-size 8",
+    "10_train_multilabel.py": "--path-to-patches ben --made 90 --bands RGB --batch-size 8",
+    "11_train_segmentation.py": "--path-to-scenes place.tif --path-to-labels place_truth.tif "
+    "--block-size 32 --tile-size 32 --tiles 10 --batch-size 4 --decoder-width 8",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_train_on_two_devices(script, backend, repository, tmp_path):
+    """By steps that are too small to part two ways of adding up."""
+    pytest.importorskip(backend)
+
+    def run(name, *flags):
+        done = subprocess.run(
+            [sys.executable, "-c", VIRTUAL, str(repository / name), *flags],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    if script.startswith("04"):
+        run("00_get_data.py", "--sample-patches-per-class", "4")
+        run(
+            *("01_split_data_to_train_and_validation.py", "--path-to-all-images"),
+            *("data/sample/EuroSAT_MS", "--path-to-split-datasets", "split_MS"),
+        )
+    write_place(tmp_path, "place", 600000.0, 70)
+    for devices in (2, 1):
+        flags = f"--epochs 2 --learning-rate 1e-6 --precision float32 --path-to-run run_{devices}"
+        given = [*SCRIPTS[script].split(), *flags.split(), "--devices", str(devices)]
+        told = run(script, *given)
+        assert told.count("2 devices share each batch: cpu:0, cpu:1") == devices - 1
+    if backend == "jax":  # TensorFlow takes the statistics of each share
+        np.testing.assert_allclose(
+            losses(tmp_path / "run_2"), losses(tmp_path / "run_1"), rtol=1e-4
+        )
+    names = [{path.name for path in (tmp_path / f"run_{n}").iterdir()} for n in (1, 2)]
+    assert names[0] == names[1]
 
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "gpu1", "MASTER_PORT": "29500"}
