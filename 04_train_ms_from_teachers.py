@@ -16,7 +16,7 @@ Takes    9 minutes for 4 passes over 162 patches and 2,000 windows (MobileNetV2 
          cores)
 Reaches  96.3 % of 54 patches of EuroSAT left out (41 of the 42 that its teacher had not seen
          in true colours either); 81.2 % of 186 windows of the scenes' own places,
-         where its teacher (eurosat_rgb) was right in 82.3 %; docs/own_classes.md has more
+         where its teacher (eurosat_rgb as it was) was right in 82.3 %; more in docs/own_classes.md
 
 Stopped at any moment, it goes on after its last finished epoch when it is started again.
 """
