@@ -45,6 +45,7 @@ BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a qua
 EPOCHS = 30  # passes over the training images
 PICTURE_SIZES = [64]  # px; 32 32 48 64: small pictures first, in half of the epochs, is faster
 LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
+VALIDATE_EVERY = 1  # epochs; 4: the others cost less, and only those validated can be the best
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 
 # Dense maps: many times faster, but only with a network that learned to see patches among others
@@ -135,7 +136,7 @@ def main() -> None:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
         learner = growing.learner(model, PICTURE_SIZES)
         learner.compile(recipe.make(rate, EPOCHS), loss, metrics=["accuracy"])
-        options = {"keep": model, "sizes": PICTURE_SIZES}
+        options = {"keep": model, "sizes": PICTURE_SIZES, "validate_every": VALIDATE_EVERY}
         run.fit("from scratch", learner, train, validation, EPOCHS, callbacks, **options)
 
         if mosaics:

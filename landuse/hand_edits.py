@@ -30,6 +30,7 @@ WHOLE_NUMBERS = {
     "SEED",
     "STRIDE",
     "TILE_SIZE",
+    "VALIDATE_EVERY",
     "VIEWS",
     "WINDOWS",
     "WINDOWS_PER_POINT",

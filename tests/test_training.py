@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import json
 import math
 
@@ -8,7 +9,7 @@ import pytest
 
 import image_functions
 from landuse import files
-from landuse.evaluation import predictions
+from landuse.evaluation import predictions, report_figures
 from landuse.networks import dense, model_files, precisions
 from landuse.patches import band_statistics, split_folders, split_marker
 from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
@@ -184,12 +185,33 @@ def test_early_stopping_counts_over_restarts(tmp_path):
         stop.set_model(make_model())
         stop.model.stop_training = False
         run.state.best_epoch = 3
-        stop.on_epoch_end(0)
+        stop.on_epoch_end(0, {"val_accuracy": 0.5})
         assert not stop.model.stop_training and run.state.waited == 0
         run.state.waited = 1
         run.state.best_epoch = 2
-        stop.on_epoch_end(0)
+        stop.on_epoch_end(0, {"accuracy": 0.5})  # not validated: nothing to stop for
+        assert not stop.model.stop_training
+        stop.on_epoch_end(0, {"val_accuracy": 0.5})
         assert stop.model.stop_training
+
+
+def test_validating_every_third_epoch_and_the_last(tmp_path):
+    data, model = make_data(), make_model()
+    seen = []
+    count = keras.callbacks.LambdaCallback(on_test_end=lambda logs: seen.append(logs))
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
+        run.describe(data, "tiny")
+        train, validation = data.batches("train", 8), data.batches("validation", 8)
+        run.fit("all", model, train, validation, 5, [run.keep_best(), count], validate_every=3)
+        validated = ["val_accuracy" in row for row in run.state.history]
+        assert validated == [False, False, True, False, True] and len(seen) == 2
+        assert run.state.best_epoch in (3, 5) and run.model_path.exists()
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
+    assert [row["val_loss"] != "" for row in rows] == validated
+    columns = report_figures.history_columns(tmp_path / "run" / "history.csv")
+    lines = report_figures.draw_learning_curves(columns).axes[0].lines
+    assert list(lines[0].get_xdata()) == [1, 2, 3, 4, 5]
+    assert list(lines[1].get_xdata()) == [3, 5]
 
 
 def test_a_run_without_its_best_model_is_not_finished(tmp_path):

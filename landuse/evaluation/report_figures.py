@@ -156,7 +156,15 @@ def _draw_curves(
         if column in columns:
             marker = "o" if len(epochs) <= 30 else ""
             values = columns[column] * factor
-            axes.plot(epochs, values, color=colour, label=label, marker=marker, markersize=3.5)
+            known = np.isfinite(values)  # not every epoch is validated
+            axes.plot(
+                epochs[known],
+                values[known],
+                color=colour,
+                label=label,
+                marker=marker,
+                markersize=3.5,
+            )
     axes.set_title(title, loc="left", fontsize=11)
 
 

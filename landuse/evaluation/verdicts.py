@@ -160,6 +160,8 @@ def _say_of_training(
         return []
     numbers = history.get("phase", np.zeros(len(validation)))
     last = numbers == numbers[-1]
+    epochs = np.count_nonzero(last)
+    last = last & np.isfinite(validation)  # not every epoch is validated
     validation, training = validation[last], training[last]
     told = []
     if is_rising(validation, report["images"]):
@@ -167,7 +169,7 @@ def _say_of_training(
         constant = {"top": "EPOCHS_TOP", "mosaics": "MOSAIC_EPOCHS"}.get(which, "EPOCHS")
         told.append(
             f"it was still getting better at the last epoch: train longer, with {constant} = "
-            f"{2 * len(validation)} and another PATH_TO_RUN"
+            f"{2 * epochs} and another PATH_TO_RUN"
         )
     best = int(np.nanargmax(validation))
     if training[best] - validation[best] > LEARNED_BY_HEART:

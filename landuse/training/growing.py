@@ -1,4 +1,4 @@
-"""Pictures that grow while a network learns: small ones first, which cost less."""
+"""Epochs that cost less: small pictures first, which grow, and not every epoch validated."""
 
 from collections.abc import Sequence
 
@@ -50,6 +50,11 @@ def stretches(sizes: Sequence[int], begin: int, epochs: int) -> list[tuple[int, 
         for start, end, size in zip(starts, ends, sizes, strict=True)
         if start < end
     ]
+
+
+def validated(epochs: int, every: int) -> list[int]:
+    """Say which epochs of a phase, counted from 1, are validated: each so many, and the last."""
+    return [epoch for epoch in range(1, epochs + 1) if epoch % every == 0 or epoch == epochs]
 
 
 def learner(model: keras.Model, sizes: Sequence[int]) -> keras.Model:

@@ -19,6 +19,7 @@ _LEAST = {
     "EPOCHS": 0,
     "EPOCHS_TOP": 0,
     "PATIENCE": 1,
+    "VALIDATE_EVERY": 1,
     "MOSAIC": 2,
     "MOSAIC_EPOCHS": 0,
     "WORKERS": 1,

@@ -66,8 +66,8 @@ class NoteEpoch(keras.callbacks.Callback):
                 "seconds": round(time.monotonic() - self.started, 1),
             }
         )
-        value = values[self.run.monitor]
-        if value > state.best:
+        value = values.get(self.run.monitor)  # None: this epoch was not validated
+        if value is not None and value > state.best:
             state.best, state.best_epoch = value, len(state.history)
 
 
@@ -102,7 +102,7 @@ class StopEarly(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         state = self.run.state
         state.waited = 0 if state.is_best_now else state.waited + 1
-        if state.waited >= self.patience:
+        if state.waited >= self.patience and self.run.monitor in (logs or {}):
             print(f"\nno better for {self.patience} epochs: stopped")
             self.model.stop_training = True
 

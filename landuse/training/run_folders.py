@@ -118,11 +118,12 @@ def assign(variables: Sequence[Any], arrays: dict[str, np.ndarray], kind: str) -
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Write a line for each epoch as CSV."""
+    """Write a line for each epoch as CSV; what was not measured in one is left empty."""
     if not history:
         return
-    names = list(history[0])
-    lines = [",".join(names)] + [",".join(str(row[name]) for name in names) for row in history]
+    names = list(dict.fromkeys(name for row in history for name in row))
+    lines = [",".join(names)]
+    lines += [",".join(str(row.get(name, "")) for name in names) for row in history]
     with files.atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 

@@ -146,6 +146,7 @@ class Run:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         keep: keras.Model | None = None,
         sizes: Sequence[int] = (sensors.PATCH_SIZE,),
+        validate_every: int = 1,
     ) -> None:
         """Train a compiled model as `model.fit` does, from where an earlier start left off.
 
@@ -166,6 +167,8 @@ class Run:
             The model to save, if another one than `model`, that shares its layers.
         sizes : sequence of int
             Pictures to train with grow through these, pixels along a side (`growing`).
+        validate_every : int
+            Epochs; the last is validated in any case, and only those can be the best.
         """
         epochs = optimizers.fitting_epochs(epochs, len(train))
         if phase in self.state.phases_done:
@@ -178,10 +181,7 @@ class Run:
             self.state.phase, self.state.phase_epoch, self.state.waited = phase, 0, 0
         train.epoch = len(self.state.history)
         self.kept = keep or model
-        print(
-            f"{phase}: {epochs} epochs of {len(train)} steps; a large network takes minutes "
-            "until its first step"
-        )
+        print(f"{phase}: {epochs} epochs of {len(train)} steps; the first takes a while")
         if self.state.phase_epoch < epochs:
             fusing.fuse_batch_normalization(model)
             optimizers.make_variables(model)
@@ -191,6 +191,7 @@ class Run:
                 model.fit(
                     train,
                     validation_data=validation,
+                    validation_freq=growing.validated(epochs, validate_every),
                     epochs=last,
                     initial_epoch=first,
                     callbacks=run_callbacks.around(self, model, train, epochs, callbacks),
@@ -228,8 +229,7 @@ class Run:
             Batches of single patches.
         data : Data
             Its validation part is measured in mosaics, too.
-        epochs : int
-        callbacks : sequence of keras.callbacks.Callback
+        epochs, callbacks : int, sequence of keras.callbacks.Callback
         """
         if "mosaics" not in (self.state.phase, *self.state.phases_done):
             self.state.best, self.state.best_epoch = -math.inf, 0
