@@ -58,7 +58,7 @@ MOSAIC_EPOCHS = 0  # 10: so many more passes at the end, on mosaics of patches
 MOSAIC = 8  # patches along the side of a mosaic (BATCH_SIZE: a multiple of its square)
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or SGD (with momentum; about 100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # in each phase, the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations

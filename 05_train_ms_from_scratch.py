@@ -55,7 +55,7 @@ LEARNING_RATE_MOSAICS: float | None = None  # highest rate there; None: a third 
 # or all of it with EPOCHS = 0
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or SGD (with momentum; about 100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations

@@ -72,7 +72,7 @@ LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
 PATIENCE = 10  # end after so many epochs without a better average precision
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or SGD (with momentum; about 100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
 SCHEDULE = "one_cycle"  # or cosine, constant
 WARMUP_EPOCHS = 3.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations

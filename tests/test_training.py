@@ -262,7 +262,7 @@ def test_unknown_names_are_answered():
         precisions.set_precision("half")
 
 
-@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+@pytest.mark.parametrize("name", ["AdamW", "Muon", "SGD"])
 def test_weight_decay_leaves_biases_and_normalisations_alone(name):
     model = make_model()
     optimizer = optimizers.make_optimizer(name, 0.1, weight_decay=0.5)

@@ -9,6 +9,7 @@ is the same: a run that was begun with the one goes on with the other.
 from typing import Any
 
 import keras
+from keras import ops
 
 from landuse import devices
 
@@ -35,39 +36,63 @@ class AdamW(keras.optimizers.AdamW):
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
     ) -> None:
-        """Compute once what is the same for all variables, then update each.
-
-        The learning rate takes in the correction of both moments' bias (Kingma and Ba, 2015, end
-        of section 2), so that the operation, which could do so too, is told of powers of zero.
-        """
-        import tensorflow as tf
-
-        rate = tf.cast(learning_rate, tf.float32)
-        step = tf.cast(self.iterations + 1, tf.float32)
-        shared = {
-            "lr": rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step),
-            "beta1": tf.constant(self.beta_1),
-            "beta2": tf.constant(self.beta_2),
-            "epsilon": tf.constant(self.epsilon),
-            "beta1_power": tf.constant(0.0),
-            "beta2_power": tf.constant(0.0),
-            "decay": rate * self.weight_decay,
-        }
+        """Compute once what is the same for all variables, then update each."""
+        betas = (self.beta_1, self.beta_2)
+        shared = shared_by_all(learning_rate, self.iterations, betas, self.epsilon)
+        shared["decay"] = ops.cast(learning_rate, "float32") * self.weight_decay
         super()._backend_update_step(grads, trainable_variables, shared)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: dict[str, Any]) -> None:
         """Let a variable decay and move by its gradient; `learning_rate` is all that is shared."""
-        import tensorflow as tf
-
-        kind, index = variable.dtype, self._get_variable_index(variable)
-        shared = {name: tf.cast(value, kind) for name, value in learning_rate.items()}
-        decay = shared.pop("decay")
+        index = self._get_variable_index(variable)
+        shared = dict(learning_rate)
+        decay = ops.cast(shared.pop("decay"), variable.dtype)
         if self._use_weight_decay(variable):
             variable.assign_sub(variable * decay)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            grad=tf.cast(gradient, kind),
-            **shared,
-        )
+        move(variable, self._momentums[index], self._velocities[index], gradient, shared)
+
+
+def shared_by_all(
+    learning_rate: Any, iterations: Any, betas: tuple[float, float], epsilon: float
+) -> dict[str, Any]:
+    """Compute for a step what is the same for all variables, on TensorFlow.
+
+    The learning rate takes in the correction of both moments' bias (Kingma and Ba, 2015, end
+    of section 2), so that the operation, which could do so too, is told of powers of zero.
+
+    Parameters
+    ----------
+    learning_rate : scalar tensor
+    iterations : keras.Variable
+        Steps that are done.
+    betas : tuple of float
+        How much of both moments is kept.
+    epsilon : float
+    """
+    import tensorflow as tf
+
+    rate = tf.cast(learning_rate, tf.float32)
+    step = tf.cast(iterations + 1, tf.float32)
+    first, second = betas
+    return {
+        "lr": rate * tf.sqrt(1 - second**step) / (1 - first**step),
+        "beta1": tf.constant(first),
+        "beta2": tf.constant(second),
+        "epsilon": tf.constant(epsilon),
+        "beta1_power": tf.constant(0.0),
+        "beta2_power": tf.constant(0.0),
+    }
+
+
+def move(variable: Any, m: Any, v: Any, gradient: Any, shared: dict[str, Any]) -> None:
+    """Move a variable by its gradient, and both moments, in one operation of TensorFlow."""
+    import tensorflow as tf
+
+    kind = variable.dtype
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=m.value.handle,
+        v=v.value.handle,
+        grad=tf.cast(gradient, kind),
+        **{name: tf.cast(value, kind) for name, value in shared.items()},
+    )

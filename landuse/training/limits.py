@@ -9,7 +9,7 @@ from landuse.networks import precisions
 from landuse.patches import augmentation
 from landuse.training import growing
 
-OPTIMIZERS = ("AdamW", "SGD")
+OPTIMIZERS = ("AdamW", "Muon", "SGD")
 VIEWS = (1, 2, 4, 8)  # of each patch, by a finished model
 INPUT_SIZES = (64, 96, 128, 160, 192, 224)  # all networks halve five times, or less
 SCHEDULES = ("cosine", "one_cycle", "constant")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from landuse import choices
-from landuse.training import adamw, limits, parallel
+from landuse.training import adamw, limits, muon, parallel
 
 _END = {"cosine": 1e-2, "one_cycle": 1e-4, "constant": 1.0}  # share of the highest rate
 _ONE_CYCLE_RISES = 0.3  # share of the steps
@@ -53,7 +53,7 @@ def make_optimizer(
     Parameters
     ----------
     name : str
-        "AdamW", or "SGD" with Nesterov momentum 0.9.
+        "AdamW", "Muon" (`muon`), or "SGD" with Nesterov momentum 0.9.
     learning_rate : schedule or float
     weight_decay : float
         Share of a weight that is taken off per step and unit of learning rate.
@@ -72,9 +72,12 @@ def make_optimizer(
         "use_ema": average_weights,
         "ema_momentum": 1 - 1 / average_over,
     }
+    optimizer: keras.optimizers.Optimizer
     if name == "AdamW":
         options["weight_decay"] = weight_decay
         optimizer = adamw.make(**options)
+    elif name == "Muon":
+        optimizer = muon.Muon(adam_weight_decay=weight_decay or None, **options)
     else:
         optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

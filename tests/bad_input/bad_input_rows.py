@@ -374,7 +374,7 @@ ROWS = [
     _train(TRAIN_MS, "no such bands", "--bands NDVI", "BANDS = 'NDVI': expected one of RGB, SWIR"),
     _train(TRAIN_MS, "no such band", "--bands B02 B13", "B13"),
     _train(TRAIN_MS, "band twice", "--bands B02 B02", "B02 twice"),
-    _train(TRAIN_MS, "no such optimizer", "--optimizer Adadelta", "expected 'AdamW' or 'SGD'"),
+    _train(TRAIN_MS, "no such optimizer", "--optimizer Adadelta", "expected 'AdamW', 'Muon' or"),
     _train(TRAIN_MS, "no such schedule", "--schedule linear", "SCHEDULE = 'linear': expected"),
     _train(TRAIN_MS, "no such precision", "--precision half", "PRECISION = 'half': expected"),
     _train(TRAIN_MS, "no epochs", "--epochs 0", "nothing would be trained: EPOCHS must not"),
