@@ -26,7 +26,7 @@ part = training_data.Part(patches, labels, [f"{i}.tif" for i in range(8)])
 names = list(image_functions.BANDS_MS)
 statistics = image_functions.pooled_statistics(patches, names)
 data = training_data.Data(part, part, ["a", "b"], names, "DN", statistics)
-recipe = optimizers.Recipe("AdamW", "cosine", 0, 0.02, 1.0, average_weights=True, steps=1)
+recipe = optimizers.Recipe("Muon", "cosine", 0, 0.02, 1.0, average_weights=True, steps=1)
 
 learned = transfer.imagenet_network("MobileNet", None)
 pixels = keras.Input((64, 64, 13))

@@ -20,6 +20,7 @@ def test_sizes_share_the_epochs():
     assert growing.stretches([32, 48, 64], 3, 6) == [(3, 4, 48), (4, 6, 64)]
     assert growing.stretches([32, 48, 64], 0, 2) == [(0, 1, 32), (1, 2, 64)]
     assert growing.stretches([64], 1, 5) == [(1, 5, 64)]
+    assert growing.stretches([32, 32, 48, 64], 0, 1) == [(0, 1, 64)]
     twice = growing.stretches([32, 32, 48, 64], 0, 8)
     assert twice == [(0, 2, 32), (2, 4, 32), (4, 6, 48), (6, 8, 64)]
     limits.check_settings({"PICTURE_SIZES": [32, 32, 48, 64]})

@@ -30,6 +30,7 @@ def stretches(sizes: Sequence[int], begin: int, epochs: int) -> list[tuple[int, 
     """Give the stretches of epochs that have pictures of one size, from an epoch on.
 
     Each size has an equal share of the epochs, to rounding; one that is given twice, twice that.
+    The last epoch has the last size, however few there are.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def stretches(sizes: Sequence[int], begin: int, epochs: int) -> list[tuple[int, 
     list of (first, last, size)
         From which epoch, before which epoch.
     """
-    ends = [round(epochs * number / len(sizes)) for number in range(1, len(sizes) + 1)]
+    shares = [number / len(sizes) for number in range(1, len(sizes))]
+    ends = [*(min(round(epochs * share), epochs - 1) for share in shares), epochs]
     starts = [max(begin, start) for start in [0, *ends[:-1]]]
     return [
         (start, end, size)
