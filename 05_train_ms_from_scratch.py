@@ -44,7 +44,7 @@ MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS = 30  # passes over the training images
 PICTURE_SIZES = [64]  # px; 32 32 48 64: small pictures first, in half of the epochs, is faster
-LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
+LEARNING_RATE: float | None = None  # highest rate; None: what suits network and optimizer
 VALIDATE_EVERY = 1  # epochs; 4: the others cost less, and only those validated can be the best
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
 
@@ -55,7 +55,7 @@ LEARNING_RATE_MOSAICS: float | None = None  # highest rate there; None: a third 
 # or all of it with EPOCHS = 0
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (with momentum)
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations
@@ -81,10 +81,10 @@ def main() -> None:
     import keras
 
     from landuse.evaluation import priors, reports
-    from landuse.networks import bases, catalogue, dense, pixel_layers, tops
+    from landuse.networks import bases, dense, pixel_layers, tops
     from landuse.training import growing, optimizers, runs, training_data
 
-    rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
+    rate = LEARNING_RATE or optimizers.suiting_rate(NETWORK, OPTIMIZER)
     settings = command_line.constants(globals())
     with runs.start(
         PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES

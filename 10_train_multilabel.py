@@ -68,11 +68,11 @@ FOCUS = 0.0  # 2: focal loss, in which what is nearly right weighs little
 BATCH_SIZE = 64  # patches per step
 EPOCHS_TOP = 0  # first so many in which only the new top learns; for WEIGHTS
 EPOCHS = 30  # passes over the training patches
-LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
+LEARNING_RATE: float | None = None  # highest rate; None: what suits network and optimizer
 PATIENCE = 10  # end after so many epochs without a better average precision
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (with momentum)
 SCHEDULE = "one_cycle"  # or cosine, constant
 WARMUP_EPOCHS = 3.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations
@@ -103,7 +103,7 @@ def main() -> None:
     from landuse.training import growing, optimizers, runs
 
     catalogue.check_fine_tuning(NETWORK, EPOCHS if WEIGHTS is not None else 0)
-    rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
+    rate = LEARNING_RATE or optimizers.suiting_rate(NETWORK, OPTIMIZER)
     settings = command_line.constants(globals())
     with runs.start(
         PATH_TO_RUN,

@@ -79,11 +79,11 @@ BLUR = 0.0  # 0.5: half of the tiles resampled to a coarser grid and back, as ma
 BATCH_SIZE = 8  # tiles per step
 EPOCHS_TOP = 0  # first so many in which the encoder is frozen; for one that has learned elsewhere
 EPOCHS = 24  # passes of TILES
-LEARNING_RATE: float | None = None  # highest rate; None: what suits the network
+LEARNING_RATE: float | None = None  # highest rate; None: what suits network and optimizer
 PATIENCE = 20  # stop after so many epochs without a better mIoU
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (100 times the rate of AdamW)
+OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (with momentum)
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations
@@ -105,11 +105,11 @@ def main() -> None:
     test_places = pixel_checks.check_paths(PATH_TO_TEST_SCENES, PATH_TO_TEST_LABELS, "TEST_")
     import keras
 
-    from landuse.networks import bases, catalogue, pixel_networks, pixel_starts
+    from landuse.networks import bases, pixel_networks, pixel_starts
     from landuse.segmentation import pixel_data, pixel_runs, tiles
     from landuse.training import optimizers, runs
 
-    rate = LEARNING_RATE or catalogue.network(NETWORK).learning_rate
+    rate = LEARNING_RATE or optimizers.suiting_rate(NETWORK, OPTIMIZER)
     settings = command_line.constants(globals())
     with runs.start(
         PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES

@@ -64,9 +64,16 @@ def test_all_else_moves_as_by_adamw():
             np.testing.assert_allclose(muon_[name], adamw_[name], rtol=2e-3, atol=2e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_a_network_learns_by_it(precision):
-    keras.config.set_dtype_policy(precision)
+@pytest.fixture(params=["float32", "mixed_bfloat16"])
+def precision(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.usefixtures("precision")
+def test_a_network_learns_by_it():
     keras.utils.set_random_seed(1)
     pixels = keras.Input((8, 8, 8))
     maps = keras.layers.Conv2D(16, 3, activation="relu")(pixels)
@@ -103,3 +110,10 @@ def test_a_step_in_a_graph_is_that_without():
 
     once, again = kernel_after_a_step(False), kernel_after_a_step(True)
     np.testing.assert_allclose(once, again, rtol=1e-5, atol=1e-6)
+
+
+def test_each_optimizer_has_a_rate_of_its_own():
+    rates = [optimizers.suiting_rate("ResNet9", name) for name in ("AdamW", "Muon", "SGD")]
+    np.testing.assert_allclose(rates, [0.003, 0.005, 0.3])
+    with pytest.raises(ValueError, match="OPTIMIZER = 'Adam': expected"):
+        optimizers.suiting_rate("ResNet9", "Adam")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landuse import sensors
+
 if TYPE_CHECKING:
     import keras
 
@@ -67,6 +69,10 @@ class Network:
         Units of the dense layers between the pooling and the probabilities.
     learning_rate : float
         Rate at which AdamW trains it from scratch.
+    optimizer : {"AdamW", "Muon"}
+        What it learns by faster from scratch, as far as that was measured (docs/results.md).
+    picture_sizes : tuple of int
+        Pixels along a side of the pictures that it learns from one after the other (`growing`).
     pools_maximum : bool
         Give the top the highest value of each feature, beside its mean.
     he_initialisation : bool
@@ -87,6 +93,8 @@ class Network:
     first_block_ends: str = ""
     top: tuple[int, ...] = ()
     learning_rate: float = 1e-3
+    optimizer: str = "AdamW"
+    picture_sizes: tuple[int, ...] = (sensors.PATCH_SIZE,)
     pools_maximum: bool = False
     dense: bool = True
     he_initialisation: bool = False
@@ -107,6 +115,7 @@ def _googlenet(bands: int) -> keras.Model:
     return inception.googlenet(bands)
 
 
+_GROWING = (32, 32, 48, 64)
 WEIGHTS_STORE = "https://storage.googleapis.com/tensorflow/keras-applications"
 NETWORKS = {  # another one is another row
     network.name: network
@@ -116,6 +125,8 @@ NETWORKS = {  # another one is another row
             first_block_ends="block1_pool",
             top=(2048, 2048),
             learning_rate=3e-4,
+            optimizer="Muon",
+            picture_sizes=_GROWING,
             he_initialisation=True,
             expected=UNSCALED_BGR,
             weights_file="vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -142,6 +153,8 @@ NETWORKS = {  # another one is another row
             "ResNet9",
             first_block_ends="stem_relu",
             learning_rate=3e-3,
+            optimizer="Muon",
+            picture_sizes=_GROWING,
             pools_maximum=True,
             build=_resnet9,
         ),
