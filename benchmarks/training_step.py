@@ -43,7 +43,7 @@ MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
 BATCH_SIZE = 64  # images per step
-OPTIMIZER = "AdamW"  # or SGD
+OPTIMIZER = "AdamW"  # or Muon, SGD
 SCHEDULE = "cosine"  # or one_cycle, constant
 WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
 WEIGHT_DECAY = 0.02  # not on biases and normalisations
