@@ -117,3 +117,9 @@ def test_each_optimizer_has_a_rate_of_its_own():
     np.testing.assert_allclose(rates, [0.003, 0.005, 0.3])
     with pytest.raises(ValueError, match="OPTIMIZER = 'Adam': expected"):
         optimizers.suiting_rate("ResNet9", "Adam")
+
+
+def test_only_what_is_not_given_is_filled_in():
+    wrong = optimizers.what_suits("ResNet9", None, [], 0.0)  # stays, for the checks to refuse
+    assert wrong == ("Muon", [], 0.0)
+    assert optimizers.what_suits("ResNet50", None, None, None) == ("AdamW", [64], 1e-3)

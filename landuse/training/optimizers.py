@@ -1,6 +1,7 @@
 """Optimizers, and learning rates that rise and fall."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,20 @@ def suiting_rate(network: str, optimizer: str) -> float:
     """
     choices.check_choice("OPTIMIZER", optimizer, limits.OPTIMIZERS)
     return catalogue.network(network).learning_rate * _TIMES_ADAMW[optimizer]
+
+
+def what_suits(
+    network: str, optimizer: str | None, sizes: Sequence[int] | None, rate: float | None
+) -> tuple[str, list[int], float]:
+    """Give the optimizer, picture sizes and highest rate that suit a network, where they are None.
+
+    What was given stays, to be checked with the other settings.
+    """
+    known = catalogue.network(network)
+    optimizer = known.optimizer if optimizer is None else optimizer
+    sizes = known.picture_sizes if sizes is None else sizes
+    rate = suiting_rate(network, optimizer) if rate is None else rate
+    return optimizer, list(sizes), rate
 
 
 def make_optimizer(

@@ -385,6 +385,7 @@ ROWS = [
     _train(TRAIN_RGB, "no validation", "--validate-every 0", "VALIDATE_EVERY must be 1 or more"),
     _train(TRAIN_MS, "dropout in percent", "--dropout 20", "DROPOUT must be"),
     _train(TRAIN_MS, "rate of 0", "--learning-rate 0", "LEARNING_RATE must be above 0"),
+    _train(TRAIN_RGB, "rate of 0", "--learning-rate 0", "LEARNING_RATE must be above 0"),
     _train(TRAIN_MS, "smoothing in percent", "--label-smoothing 10", "LABEL_SMOOTHING must be"),
     _train(TRAIN_MS, "mosaic of 9 patches", "--mosaic-epochs 1 --mosaic 3", "multiple of"),
     _train(
