@@ -23,9 +23,9 @@ PATH_TO_SPLIT_DATASETS = "data/sample/split_MS"  # made by script 01
 PATH_TO_RUN = "runs/05_train_ms_from_scratch_{network}"  # what is written goes there
 
 # Network
-NETWORK = "DenseNet201"  # or VGG16, ResNet50, any network of keras.applications for 64x64 pixels
+NETWORK = "ResNet9"  # or VGG16, DenseNet201, ResNet50, many of keras.applications: slower
 BANDS: str | list[str] = "ALL"  # RGB, SWIR, CI, ALL, L2A (without B10), or band names
-DROPOUT = 0.2  # share of the features that is dropped while training
+DROPOUT = 0.0  # share of the features that is dropped while training
 
 # Augmentation
 ROTATION_RANGE = 0.0  # degrees to either side; the borders are mirrored
@@ -43,7 +43,8 @@ MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 # Training
 BATCH_SIZE: int | None = None  # images per step; None: 64, of few patches a quarter at most
 EPOCHS = 30  # passes over the training images
-PICTURE_SIZES = [64]  # px; 32 32 48 64: small pictures first, in half of the epochs, is faster
+PICTURE_SIZES: list[int] | None = None  # px; 32 32 48 64: small ones first, in half of the
+# epochs; None: what suits the network
 LEARNING_RATE: float | None = None  # highest rate; None: what suits network and optimizer
 VALIDATE_EVERY = 1  # epochs; 4: the others cost less, and only those validated can be the best
 PATIENCE = 20  # stop after so many epochs without a better validation accuracy
@@ -55,12 +56,12 @@ LEARNING_RATE_MOSAICS: float | None = None  # highest rate there; None: a third 
 # or all of it with EPOCHS = 0
 
 # Rarely changed
-OPTIMIZER = "AdamW"  # or Muon (from scratch: fewer epochs), SGD (with momentum)
-SCHEDULE = "cosine"  # or one_cycle, constant
-WARMUP_EPOCHS = 1.0  # the rate rises to its highest over these
-WEIGHT_DECAY = 0.02  # not on biases and normalisations
+OPTIMIZER: str | None = None  # Muon, AdamW or SGD (with momentum); None: what suits the network
+SCHEDULE = "one_cycle"  # or cosine, constant
+WARMUP_EPOCHS = 1.0  # the rate rises over these; one_cycle: over three tenths of all
+WEIGHT_DECAY = 0.05  # not on biases and normalisations
 CLIP_NORM = 1.0  # longer gradients are shortened; 0: none is
-LABEL_SMOOTHING = 0.0  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
+LABEL_SMOOTHING = 0.1  # 0.1: ask for 0.9 + 0.1 / classes instead of 1
 CLASS_WEIGHTS = False  # let the images of rare classes weigh more
 EMA = False  # validate and save a moving average of the weights
 CALIBRATE = True  # divide the logits by what makes the probabilities right on validation images
@@ -84,8 +85,10 @@ def main() -> None:
     from landuse.networks import bases, dense, pixel_layers, tops
     from landuse.training import growing, optimizers, runs, training_data
 
-    rate = LEARNING_RATE or optimizers.suiting_rate(NETWORK, OPTIMIZER)
+    chosen = optimizers.what_suits(NETWORK, OPTIMIZER, PICTURE_SIZES, LEARNING_RATE)
+    optimizer, sizes, rate = chosen
     settings = command_line.constants(globals())
+    settings |= {"OPTIMIZER": optimizer, "PICTURE_SIZES": sizes, "LEARNING_RATE": rate}
     with runs.start(
         PATH_TO_RUN, NETWORK, settings, seed=SEED, precision=PRECISION, devices=DEVICES, nodes=NODES
     ) as run:
@@ -93,6 +96,7 @@ def main() -> None:
             return
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, NETWORK)
+        print(f"by {optimizer}, rate {rate:g} at most, pictures of {', '.join(map(str, sizes))} px")
         shares = priors.land_shares(LAND_SHARES, data.class_names)
 
         # 1. The network without its top, with random weights
@@ -131,12 +135,12 @@ def main() -> None:
         # 5. and 7. Nothing is frozen: all weights are new, and learn together from the start
         # 6. and 8. Fit
         recipe = optimizers.Recipe(
-            OPTIMIZER, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM, EMA, data.steps(BATCH_SIZE)
+            optimizer, SCHEDULE, WARMUP_EPOCHS, WEIGHT_DECAY, CLIP_NORM, EMA, data.steps(BATCH_SIZE)
         )
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
-        learner = growing.learner(model, PICTURE_SIZES)
+        learner = growing.learner(model, sizes)
         learner.compile(recipe.make(rate, EPOCHS), loss, metrics=["accuracy"])
-        options = {"keep": model, "sizes": PICTURE_SIZES, "validate_every": VALIDATE_EVERY}
+        options = {"keep": model, "sizes": sizes, "validate_every": VALIDATE_EVERY}
         run.fit("from scratch", learner, train, validation, EPOCHS, callbacks, **options)
 
         if mosaics:

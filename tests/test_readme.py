@@ -30,14 +30,13 @@ README = "\n".join(
 MARKS = ("needs network", "an example")
 
 # Flags that make a command of the README small enough for a test; the later of two counts.
-_TRAINING = "--network VGG16 --epochs 1 --batch-size 16"
+_TRAINING = "--epochs 1 --batch-size 16"
 SMALL = {
     "00_get_data.py": "--sample-patches-per-class 10",
     "03_train_rgb_from_scratch.py": _TRAINING,
-    "05_train_ms_from_scratch.py": _TRAINING
-    + " --path-to-run runs/05_train_ms_from_scratch_DenseNet201",
+    "05_train_ms_from_scratch.py": _TRAINING,
     "06_classify_image.py": "--stride 64",
-    "make_demo.py": "--sample-patches-per-class 10 --network VGG16 --epochs 1 --stride 64"
+    "make_demo.py": "--sample-patches-per-class 10 --epochs 1 --stride 64"
     " --training-flags=--batch-size=16",
 }
 SLOW = ("make_demo.py",)  # these have a test of their own
@@ -128,7 +127,7 @@ def test_unmarked_commands_run_in_their_order(tmp_path):
         if script not in SLOW:
             run_small(script, flags, tmp_path)
     assert (tmp_path / "maps" / "scene.png").is_file()
-    run = tmp_path / "runs" / "05_train_ms_from_scratch_DenseNet201"
+    run = tmp_path / "runs" / "05_train_ms_from_scratch_ResNet9"
     assert (run / "evaluation_validation" / "report.md").is_file()
 
 
