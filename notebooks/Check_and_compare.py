@@ -39,8 +39,8 @@ from landuse.rasters import reading
 from landuse.sample import textures
 
 # %% tags=["parameters"]
-NETWORK = "MobileNet"  # NETWORK, EPOCHS and BATCH_SIZE: as in Train_from_Scratch
-EPOCHS = 20
+NETWORK = "ResNet9"  # NETWORK, EPOCHS and BATCH_SIZE: as in Train_from_Scratch
+EPOCHS = 12
 BATCH_SIZE = 32
 STRIDE = 8  # px from one cell of the maps to the next: 8 gives one for each 80 m
 PATH_TO_DATA = "data"  # patches and scenes lie here, or are put here

@@ -50,8 +50,8 @@ from landuse.scenes import opening, thinning
 
 # %% tags=["parameters"]
 DATASET = "sample"  # or "EuroSAT_MS": 27,000 real patches; they are downloaded once (2.1 GB)
-NETWORK = "MobileNet"  # DATASET, NETWORK, EPOCHS and BATCH_SIZE: as in Train_from_Scratch
-EPOCHS = 20
+NETWORK = "ResNet9"  # DATASET, NETWORK, EPOCHS and BATCH_SIZE: as in Train_from_Scratch
+EPOCHS = 12
 BATCH_SIZE = 32
 PATH_TO_SCENE = None  # a product or a GeoTIFF; None: the scene of the sample
 STRIDE = 8  # px from one cell of the map to the next: 8 gives one for each 80 m

@@ -58,8 +58,8 @@ from landuse.patches import patch_pictures, split_folders
 
 # %% tags=["parameters"]
 DATASET = "sample"  # or "EuroSAT_MS": 27,000 real patches; they are downloaded once (2.1 GB)
-NETWORK = "MobileNet"  # small and quick; "DenseNet201", "ResNet50" or "VGG16" do better
-EPOCHS = 20  # how often each training patch is shown
+NETWORK = "ResNet9"  # small and quick; or "VGG16", "DenseNet201", "ResNet50"
+EPOCHS = 12  # how often each training patch is shown
 BATCH_SIZE = 32  # patches per step
 PATH_TO_DATA = "data"  # patches lie here, or are put here
 PATH_TO_RUNS = "runs"  # models go there

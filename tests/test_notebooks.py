@@ -24,7 +24,7 @@ TINY = {
     "Image_functions": {"SAMPLE_PATCHES_PER_CLASS": 10},
     "Train_from_Scratch": {
         "SAMPLE_PATCHES_PER_CLASS": 10,
-        "NETWORK": "VGG16",
+        "NETWORK": "ResNet9",
         "EPOCHS": 1,
         "BATCH_SIZE": 32,
     },
@@ -39,14 +39,14 @@ TINY = {
     },
     "Classify_a_scene": {
         "SAMPLE_PATCHES_PER_CLASS": 10,
-        "NETWORK": "VGG16",
+        "NETWORK": "ResNet9",
         "EPOCHS": 1,
         "BATCH_SIZE": 32,
         "STRIDE": 64,
     },
     "Check_and_compare": {
         "SAMPLE_PATCHES_PER_CLASS": 10,
-        "NETWORK": "VGG16",
+        "NETWORK": "ResNet9",
         "EPOCHS": 1,
         "BATCH_SIZE": 32,
         "STRIDE": 32,
