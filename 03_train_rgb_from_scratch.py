@@ -39,6 +39,7 @@ BAND_GAIN_RANGE = 0.0  # 0.06: each band up to 6 % darker or brighter, as air an
 HAZE_RANGE = 0.0  # 0.04: up to 4 % of white more or less light, as haze adds
 BLUR = 0.0  # 0.5: half of the images resampled to a coarser grid and back, as many scenes were
 ZOOM_RANGE = 0.0  # 0.25: a quarter of the images up to 25 % larger or smaller
+HISTOGRAM_MATCHING = 0.0  # 0.5: half of the images take the colours of others of their class
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
@@ -123,6 +124,7 @@ def main() -> None:
             haze_range=HAZE_RANGE,
             blur=BLUR,
             zoom_range=ZOOM_RANGE,
+            histogram_matching=HISTOGRAM_MATCHING,
             mixup=MIXUP,
             class_weights=CLASS_WEIGHTS,
             seed=SEED,

@@ -317,13 +317,13 @@ def test_all_devices_get_equal_shares(monkeypatch):
         parallel.share_out(batches)
 
 
-@pytest.mark.parametrize("mixup", [0, 0.2])
-def test_shares_make_up_the_batch_of_one_process(mixup):
+@pytest.mark.parametrize("others", [{}, {"mixup": 0.2}, {"histogram_matching": 0.5}])
+def test_shares_make_up_the_batch_of_one_process(others):
     """All changes at once: what each process makes of its share is what one makes of the whole."""
     patches = np.random.default_rng(0).integers(1, 255, (11, 64, 64, 3)).astype(np.uint8)
     changes = {"symmetries": True, "rotation_range": 20, "brightness_range": 0.1}
     changes |= {"contrast_range": 0.1, "band_gain_range": 0.1, "haze_range": 0.1}
-    changes |= {"blur": 0.5, "zoom_range": 0.3, "mixup": mixup}
+    changes |= {"blur": 0.5, "zoom_range": 0.3} | others
 
     def batches(which, parts):
         made = patch_batches.simple_image_generator(

@@ -87,6 +87,39 @@ def test_blur_smooths_about_the_share_of_patches_and_zoom_keeps_flat_ones():
     ).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_patches_take_the_colours_of_others_of_their_class(dtype):
+    """Two dark patches of one class, two bright ones of another, and one of each alone."""
+    given = patches(6, 2, dtype) % 90 + 1
+    given[3:] += 100
+    given[1, 0], given[0, ..., 1] = 0, given[0, ..., 1] // 2 + 1
+    labels = np.eye(4, dtype="float32")[[0, 0, 1, 2, 2, 3]]
+    kept = given.copy()
+    drawn = [
+        augmentation.match_histograms(given, labels, np.random.default_rng(seed), 1)
+        for seed in range(20)
+    ]
+    np.testing.assert_array_equal(given, kept)
+    for changed in drawn:
+        assert changed.dtype == given.dtype
+        np.testing.assert_array_equal(changed[[2, 5]], given[[2, 5]])  # alone of their class
+        np.testing.assert_array_equal(changed == 0, given == 0)
+        assert changed[:2].max() < 100 < changed[3:5].min()  # nothing comes from another class
+    second = np.array([changed[0, ..., 1].mean() for changed in drawn])
+    low, high = given[0, ..., 1].mean(), given[1, 1:, :, 1].mean()
+    assert second.min() >= low and high * 0.8 < second.max() <= high * 1.01
+    for changed in drawn:  # what was brighter than another pixel still is
+        order = np.argsort(given[0, ..., 1], axis=None, kind="stable")
+        assert (np.diff(changed[0, ..., 1].ravel()[order].astype(int)) >= 0).all()
+
+
+def test_about_the_share_of_patches_takes_other_colours():
+    given, labels = patches(300) // 2, np.ones((300, 1), "float32")
+    given += np.arange(300, dtype="uint8")[:, None, None, None] % 100
+    changed = augmentation.match_histograms(given, labels, np.random.default_rng(1), 0.3)
+    assert 0.22 < (changed != given).any(axis=(1, 2, 3)).mean() < 0.38
+
+
 def test_resnet9_takes_pictures_of_all_sizes_and_has_a_dense_form():
     import keras
 

@@ -27,6 +27,7 @@ BELOW = {
     "haze_range": 1.0,
     "blur": 1.0000001,
     "zoom_range": 1.0,
+    "histogram_matching": 1.0000001,
     "mixup": math.inf,
 }
 
@@ -280,7 +281,46 @@ def check_changes(changes: Mapping[str, Any]) -> None:
     known = list(inspect.signature(augment_patches).parameters)[2:]
     unknown = [name for name in changes if name not in known]
     if unknown:
-        raise TypeError(f"{', '.join(unknown)}: augmentation knows {', '.join(known)}, and mixup")
+        known += ["histogram_matching", "mixup"]  # which take several patches, and their labels
+        raise TypeError(f"{', '.join(unknown)}: augmentation knows {', '.join(known)}")
+
+
+def match_histograms(
+    patches: NDArray[Any], labels: NDArray[np.float32], rng: np.random.Generator, share: float
+) -> NDArray[Any]:
+    """Give some patches the colours of others of their class, wholly or in part.
+
+    Histograms are matched band by band to those of another patch of the batch with the same most
+    likely class, as if it showed the other's place and season; the result lies at a random point
+    between the patch as it was and as matched. After randomized histogram matching (Yaras et al.
+    2021, arXiv 2104.14032), which takes any image as the other: a sea with the colours of a
+    field would teach nothing.
+
+    Parameters
+    ----------
+    patches : ndarray of shape (N, rows, columns, bands), uint8 or uint16
+        Not changed.
+    labels : ndarray of shape (N, classes)
+    rng : the random numbers; the same state gives the same result
+    share : share, 0..1, of the patches
+
+    Returns
+    -------
+    ndarray of the same shape and dtype
+        0 (nodata) stays 0, and nothing else becomes 0. A patch alone of its class stays as it is.
+    """
+    from skimage import exposure
+
+    classes, matched = labels.argmax(axis=1), patches.copy()
+    chosen, points = rng.random(len(patches)) < share, rng.random(len(patches))
+    for index in np.flatnonzero(chosen):
+        others = np.flatnonzero(classes == classes[index])
+        other = patches[others[rng.integers(len(others))]]
+        own = patches[index]
+        there = exposure.match_histograms(own, other, channel_axis=-1)
+        between = np.rint(own + points[index] * (there.astype(np.float32) - own))
+        matched[index] = np.where(own > 0, np.maximum(between, 1), 0)
+    return matched
 
 
 def mix_up(

@@ -59,6 +59,7 @@ class PatchBatches:
         sample_weights: NDArray[np.float32] | None,
         batch_size: int,
         changes: Mapping[str, Any],
+        histogram_matching: float,
         mixup: float,
         mosaic: int,
         seed: int,
@@ -70,6 +71,7 @@ class PatchBatches:
         self.sample_weights = sample_weights
         self.batch_size = batch_size
         self.changes = dict(changes)
+        self.histogram_matching = histogram_matching
         self.mixup = mixup
         self.mosaic = mosaic
         self.seed = seed
@@ -156,6 +158,7 @@ class PatchBatches:
             sample_weights=self.sample_weights,
             batch_size=batch_size,
             changes=self.changes,
+            histogram_matching=self.histogram_matching,
             mixup=self.mixup,
             mosaic=across,
             seed=self.seed,
@@ -192,11 +195,14 @@ class PatchBatches:
         indices = self._indices(epoch, index)
         own = self._own(len(indices))
         draws: np.random.Generator | augmentation.Draws = rng
-        if not self.mixup:  # which needs the others
+        if not (self.mixup or self.histogram_matching):  # which need the others
             draws = augmentation.Draws(rng, len(indices), own)
             indices, own = indices[own], slice(None)
         patches, labels = self._read(indices), self.labels[indices]
         weights = None if self.sample_weights is None else self.sample_weights[indices]
+        if self.histogram_matching:
+            share = self.histogram_matching
+            patches = augmentation.match_histograms(patches, labels, rng, share)
         if any(self.changes.values()):
             patches = augmentation.augment_patches(patches, draws, **self.changes)
         if self.size and self.size != patches.shape[1]:
@@ -270,6 +276,7 @@ def simple_image_generator(
     files: Sequence[str | os.PathLike[str]] | NDArray[Any],
     class_indices: Mapping[str, int] | None = None,
     batch_size: int = 64,
+    histogram_matching: float = 0,
     mixup: float = 0,
     mosaic: int = 1,
     labels: ArrayLike | None = None,
@@ -292,6 +299,8 @@ def simple_image_generator(
         array (also one mapped from a file) is indexed batch by batch.
     class_indices : class name -> index from 0
     batch_size : patches in a batch
+    histogram_matching : share, 0..1, of the patches
+        They take the colours of others of their class in the batch: `match_histograms`.
     mixup : alpha of the Beta distribution by which patches and labels are blended; 0: off
         Zhang et al. 2018, arXiv 1710.09412. Blended patches are float32.
     mosaic : K: lay K*K patches out as one image with K*K labels; 1: off
@@ -328,6 +337,7 @@ def simple_image_generator(
         sample_weights=weights,
         batch_size=batch_size,
         changes=changes,
+        histogram_matching=histogram_matching,
         mixup=mixup,
         mosaic=mosaic,
         seed=seed,

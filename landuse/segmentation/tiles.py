@@ -137,6 +137,7 @@ class TileBatches(patch_batches.PatchBatches):
             sample_weights=None,
             batch_size=batch_size,
             changes=changes or {},
+            histogram_matching=0,
             mixup=0,
             mosaic=1,
             seed=seed,
