@@ -63,6 +63,7 @@ def check_settings(settings: Mapping[str, Any], patch_size: int = sensors.PATCH_
     for name, below in _BELOW.items():
         if not 0 <= given.get(name, 0) < below:
             wanted = "0 or more" if below == math.inf else f"0 or more and below {below:g}"
+            wanted = "from 0 to 1" if 1 < below < 2 else wanted  # 1 itself may be
             raise ValueError(f"{name} must be {wanted}, not {given[name]}")
     for name in _RATES:
         if given.get(name, 1) <= 0:

@@ -384,7 +384,7 @@ ROWS = [
     _train(TRAIN_MS, "no patience", "--patience 0", "PATIENCE must be 1 or more, not 0"),
     _train(TRAIN_RGB, "no validation", "--validate-every 0", "VALIDATE_EVERY must be 1 or more"),
     _train(TUNE_RGB, "no validation", "--validate-every 0", "VALIDATE_EVERY must be 1 or more"),
-    _train(TUNE_RGB, "more than all", "--histogram-matching 1.5", "HISTOGRAM_MATCHING must be"),
+    _train(TUNE_RGB, "more than all", "--histogram-matching 1.5", "must be from 0 to 1, not 1.5"),
     _train(TRAIN_MS, "dropout in percent", "--dropout 20", "DROPOUT must be"),
     _train(TRAIN_MS, "rate of 0", "--learning-rate 0", "LEARNING_RATE must be above 0"),
     _train(TRAIN_RGB, "rate of 0", "--learning-rate 0", "LEARNING_RATE must be above 0"),
