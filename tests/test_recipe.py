@@ -113,6 +113,30 @@ def test_patches_take_the_colours_of_others_of_their_class(dtype):
         assert (np.diff(changed[0, ..., 1].ravel()[order].astype(int)) >= 0).all()
 
 
+def test_matched_histograms_leave_nodata_out_and_flat_patches_between_both():
+    labels = np.ones((2, 1), "float32")
+
+    def first(own, other):  # the largest change of twenty draws
+        given = np.stack([own, other])
+        drawn = [
+            augmentation.match_histograms(given, labels, np.random.default_rng(seed), 1)[0]
+            for seed in range(20)
+        ]
+        return max(drawn, key=lambda changed: np.abs(changed.astype(int) - own).mean())
+
+    noise = patches(2, 1, "uint16")
+    half = noise[1].copy()
+    half[:32] = 0
+    kept = first(noise[0], half)
+    assert abs(kept.mean() / noise[0].mean() - 1) < 0.1  # half of zeros darkens nothing
+    back = first(half, noise[0])
+    assert (back[:32] == 0).all() and abs(back[32:].mean() / half[32:].mean() - 1) < 0.1
+    np.testing.assert_array_equal(first(noise[0], np.zeros_like(half)), noise[0])
+    flat, sea = np.full((64, 64, 1), 50, "uint8"), np.full((64, 64, 1), 45, "uint8")
+    sea[0, :4] = 250
+    assert 45 <= first(flat, sea).min() <= first(flat, sea).max() <= 46
+
+
 def test_about_the_share_of_patches_takes_other_colours():
     given, labels = patches(300) // 2, np.ones((300, 1), "float32")
     given += np.arange(300, dtype="uint8")[:, None, None, None] % 100

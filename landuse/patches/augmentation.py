@@ -285,6 +285,17 @@ def check_changes(changes: Mapping[str, Any]) -> None:
         raise TypeError(f"{', '.join(unknown)}: augmentation knows {', '.join(known)}")
 
 
+def _match_band(own: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """Give pixels (n,) the histogram of other pixels (m,): the middle of each value's share."""
+
+    def middles(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        return (np.cumsum(counts) - counts / 2) / counts.sum()
+
+    counts, there = np.bincount(own), np.bincount(other)
+    values = np.flatnonzero(there)
+    return np.interp(middles(counts), middles(there)[values], values)[own]
+
+
 def match_histograms(
     patches: NDArray[Any], labels: NDArray[np.float32], rng: np.random.Generator, share: float
 ) -> NDArray[Any]:
@@ -301,25 +312,31 @@ def match_histograms(
     patches : ndarray of shape (N, rows, columns, bands), uint8 or uint16
         Not changed.
     labels : ndarray of shape (N, classes)
+        Of one class each; of shares, the largest counts.
     rng : the random numbers; the same state gives the same result
     share : share, 0..1, of the patches
 
     Returns
     -------
     ndarray of the same shape and dtype
-        0 (nodata) stays 0, and nothing else becomes 0. A patch alone of its class stays as it is.
+        0 (nodata) stays 0 and counts in no histogram; nothing else becomes 0. A patch alone of
+        its class stays as it is.
     """
-    from skimage import exposure
-
     classes, matched = labels.argmax(axis=1), patches.copy()
     chosen, points = rng.random(len(patches)) < share, rng.random(len(patches))
     for index in np.flatnonzero(chosen):
         others = np.flatnonzero(classes == classes[index])
+        others = others[others != index]
+        if not len(others):
+            continue
         other = patches[others[rng.integers(len(others))]]
-        own = patches[index]
-        there = exposure.match_histograms(own, other, channel_axis=-1)
-        between = np.rint(own + points[index] * (there.astype(np.float32) - own))
-        matched[index] = np.where(own > 0, np.maximum(between, 1), 0)
+        for band in range(patches.shape[-1]):
+            own, there = patches[index, ..., band], other[..., band]
+            valid, known = own > 0, there[there > 0]
+            if valid.any() and len(known):
+                moved = _match_band(own[valid], known) - own[valid]
+                between = np.rint(own[valid] + points[index] * moved)
+                matched[index, ..., band][valid] = np.maximum(between, 1)
     return matched
 
 
