@@ -52,7 +52,7 @@ EPOCHS_TOP: int | None = None  # passes over the training images in which only t
 EPOCHS = 20  # passes in which all but the first block of the network learns; 0: none
 LEARNING_RATE_TOP = 1e-3  # highest rate of the first phase
 LEARNING_RATE = 1e-4  # highest rate of the second, low enough to keep what was learned
-VALIDATE_EVERY = 1  # epochs of the second; 3: with EPOCHS = 3, its last is kept, the best or not
+VALIDATE_EVERY = 1  # epochs of the second; 3: only each third can be the best, and the last
 PATIENCE = 10  # end a phase after so many epochs without a better validation accuracy
 
 # Dense maps: many times faster, but only with a network that learned to see patches among others
@@ -156,8 +156,8 @@ def main() -> None:
 
             # 8. Fit, slowly
             model.compile(recipe.make(LEARNING_RATE, EPOCHS), loss, metrics=["accuracy"])
-            often = {"validate_every": VALIDATE_EVERY}
-            run.fit("fine-tuning", model, train, validation, EPOCHS, callbacks, **often)
+            options = {"validate_every": VALIDATE_EVERY}
+            run.fit("fine-tuning", model, train, validation, EPOCHS, callbacks, **options)
 
         if mosaics:
             # Beyond these steps, for dense maps: see patches among neighbours

@@ -1,4 +1,4 @@
-"""What script 09 finds in pairs of made scenes, of which the change is known.
+r"""What script 09 finds in pairs of made scenes, of which the change is known.
 
 Each seed makes another landscape at two dates: the town has grown, a part of a forest was cleared,
 the fields bear other crops. Script 09 maps both and compares them by its own command line. A cell
@@ -8,7 +8,8 @@ has changed when most of its own pixels have; what lies within a group of classe
 Run (two small maps for each landscape):
     python 00_get_data.py
     python 01_split_data_to_train_and_validation.py
-    python 05_train_ms_from_scratch.py --network MobileNet --epochs 15
+    python 05_train_ms_from_scratch.py --network MobileNet --epochs 15 --schedule cosine \
+        --weight-decay 0.02 --label-smoothing 0 --dropout 0.2
     python benchmarks/made_changes.py
 """
 

@@ -39,6 +39,7 @@ VERTICAL_FLIP = True  # top and bottom change places
 SYMMETRIES = False  # the eight symmetries of the square
 BRIGHTNESS_RANGE = 0.0  # 0.1: up to 10 % darker or brighter
 CONTRAST_RANGE = 0.0  # 0.1: up to 10 % less or more contrast
+HISTOGRAM_MATCHING = 0.0  # 0.5: half of the images take the colours of others of their class
 MIXUP = 0.0  # 0.2: blend pairs of images and of labels
 
 # Training
@@ -109,6 +110,7 @@ def measure(name, precision):
         symmetries=SYMMETRIES,
         brightness_range=BRIGHTNESS_RANGE,
         contrast_range=CONTRAST_RANGE,
+        histogram_matching=HISTOGRAM_MATCHING,
         mixup=MIXUP,
         class_weights=CLASS_WEIGHTS,
         mosaic=MOSAIC,

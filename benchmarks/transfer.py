@@ -3,7 +3,7 @@ r"""Does it help to begin with a network of RGB pictures? Cross-validated on few
 Each way trains on all folds but one, by the recipe of its step, and is measured on the one left
 out, until each patch has been left out once:
 
-    from scratch              script 05: all weights at random
+    from scratch              script 05 (as until 29 November 2026): all weights at random
     mix, random               script 04, but the 1x1 convolution from 13 to 3 bands starts at random
     mix                       script 04: it starts as the selection of red, green and blue
     first convolution, random script 04 alternative, but the first convolution starts at random
@@ -189,7 +189,7 @@ def phase(model, data, rate: float, epochs: int, mosaic: int = 1) -> tuple:
     from landuse.training import optimizers
 
     trained = dense.mosaic_model(model) if mosaic > 1 else keras.Model(model.input, model.output)
-    recipe = optimizers.Recipe(  # that of the scripts
+    recipe = optimizers.Recipe(  # that of the scripts 04; of 05 until 29 November 2026
         "AdamW", "cosine", 1.0, 0.02, 1.0, average_weights=False, steps=data.steps(BATCH_SIZE)
     )
     trained.compile(recipe.make(rate, epochs), "categorical_crossentropy")

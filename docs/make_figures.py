@@ -137,7 +137,7 @@ def _draw_training(axes: "Axes") -> None:
     _draw_step(axes, 3.65, 4.62, "01", "split", "train, validation, test")
     _draw_step(axes, 5.9, 4.62, "", "statistics", "mean and spread of bands")
     training = "02 to 05"
-    _draw_step(axes, 8.2, 4.62, training, "train", "VGG16, DenseNet201, ResNet50", 1.75)
+    _draw_step(axes, 8.2, 4.62, training, "train", "ResNet9, VGG16, DenseNet201", 1.75)
     _draw_model(axes, 10.95, 4.62)
     _draw_step(axes, 11.5, 3.14, "07", "evaluate", "a report with figures", 1.55)
     for start, end in ((2.38, 2.8), (4.5, 5.05), (6.75, 7.28), (9.12, 9.98)):

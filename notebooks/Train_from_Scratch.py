@@ -117,7 +117,8 @@ model.summary()
 
 # %% [markdown]
 # What the network will see of the first batch: above as the patches are, below as they are changed.
-# In the next epoch they are changed in other ways.
+# In the next epoch they are changed in other ways, and in the first half of the epochs it sees them
+# at 32 px, which is faster.
 
 # %%
 count, order = 8, train.order(0)
@@ -141,8 +142,9 @@ count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 print(f"{count:,} of {model.count_params():,} numbers learn")
 
 # %% [markdown]
-# `accuracy` and `loss` are those of the training patches (augmented, and with dropout), `val_accuracy`
-# and `val_loss` those of the validation patches. After each epoch all is saved.
+# `accuracy` and `loss` are those of the training patches (augmented, small at first), `val_accuracy`
+# and `val_loss` those of the validation patches, always of 64 px. So the two are far apart in the
+# beginning. After each epoch all is saved.
 
 # %%
 # cut 05_train_ms_from_scratch: 6

@@ -114,6 +114,15 @@ def test_a_finished_run_says_so_and_other_settings_are_refused(uninterrupted, ca
         run_two_phases(folder, EPOCHS=5)
 
 
+def test_a_constant_that_came_since_is_no_other_setting_while_it_is_off(uninterrupted):
+    folder, _ = uninterrupted
+    assert run_two_phases(folder, NEW_CHANGE=0.0, NEW_EVERY=1, NEW_SWITCH=False) is None
+    with pytest.raises(ValueError, match=r"NEW_CHANGE was None, is 0.5"):
+        run_two_phases(folder, NEW_CHANGE=0.5)
+    with pytest.raises(ValueError, match=r"NEW_SWITCH was None, is True"):
+        run_two_phases(folder, NEW_SWITCH=True)
+
+
 def test_the_run_folder(uninterrupted):
     folder, _ = uninterrupted
     assert {"model.keras", "history.csv", "settings.json"} <= {f.name for f in folder.iterdir()}

@@ -1,7 +1,8 @@
 """Random changes to patches that leave their class as it is.
 
 Another one is an argument of `augment_patches` that is off by default, its largest value in
-`BELOW`, and a constant in the scripts that want it.
+`BELOW`, and a constant in the scripts that want it. One that takes several patches and their labels
+is a function of its own, which `patch_batches` calls.
 """
 
 from __future__ import annotations

@@ -47,7 +47,11 @@ class State:
 
 
 def compare_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Raise a ValueError when a folder holds a run with other settings; else write them."""
+    """Raise a ValueError when a folder holds a run with other settings; else write them.
+
+    A constant that the script did not have when the run began may be there if it changes nothing:
+    if it is off, or 1 of something.
+    """
     path = folder / SETTINGS_FILE
     new = json.loads(json.dumps(settings))
     if not path.exists() and any(not name.name.startswith(".") for name in folder.iterdir()):
@@ -56,7 +60,9 @@ def compare_settings(folder: Path, settings: dict[str, Any]) -> None:
         files.write_json(path, new)
         return
     old = files.read_json(path)
-    differ = choices.changed(old, new, but=FREE_SETTINGS)
+    idle = [name for name, value in new.items() if value in (None, 0, 1) and value is not True]
+    since = [name for name in idle if name not in old]
+    differ = choices.changed(old, new, but=[*FREE_SETTINGS, *since])
     if differ:
         raise ValueError(
             f"{folder} holds a run with other settings: {'; '.join(differ)}. Give another "
