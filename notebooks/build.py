@@ -303,7 +303,7 @@ def tidy_outputs(outputs: list[Any]) -> list[Any]:
             tidied.append(from_dict(dict(output)))
     for output in tidied:
         if output.output_type == "stream":
-            output.text = as_in_terminal(output.text)
+            output.text = as_in_terminal(output.text).replace(str(Path.home()), "~")
             if output.name == "stderr":
                 output.text = _NOISE.sub("", output.text)
     return [output for output in tidied if output.get("text", "x").strip()]
