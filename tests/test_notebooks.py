@@ -30,9 +30,9 @@ TINY = {
     },
     "Transfer_learning": {
         "SAMPLE_PATCHES_PER_CLASS": 10,
+        "WEIGHTS": None,
         "NETWORK": "VGG16",
-        "NEW_PATCHES": 2,
-        "EPOCHS_OLD": 1,
+        "FEW": 2,
         "EPOCHS_TOP": 1,
         "EPOCHS": 1,
         "BATCH_SIZE": 10,
