@@ -88,7 +88,7 @@ def report_of(matrix, yardstick=None):
 def test_next_steps_of_a_report():
     few = report_of([[8, 4, 0], [0, 11, 1], [1, 0, 11]], {"value": 0.9})
     history = {
-        "accuracy": np.array([0.5, 0.7, 0.85, 0.99]),
+        "accuracy": np.array([0.5, 0.7, 0.85, 0.988]),
         "val_accuracy": np.array([0.4, 0.5, 0.65, 0.83]),
     }
     found = verdicts.verdict(few, history, ["from scratch"])
@@ -114,6 +114,14 @@ def test_chance_is_no_rise():
     assert not verdicts.is_rising(wobbling, images=100)
     assert verdicts.is_rising(np.linspace(0.3, 0.8, 8), images=100)
     assert not verdicts.is_rising(np.array([0.5]), images=100)
+
+
+def test_what_knows_its_images_is_not_trained_longer_because_its_rate_fell():
+    rising = np.linspace(0.5, 0.97, 8)
+    for known, steps in ((0.98, 1), (0.995, 0)):
+        history = {"accuracy": np.append(rising[:-1], known), "val_accuracy": rising}
+        found = verdicts.verdict(report_of(GOOD), history, ["from scratch"])
+        assert len(found["next_steps"]) == steps
 
 
 def test_the_phase_that_was_last_is_the_one_to_lengthen():

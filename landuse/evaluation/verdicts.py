@@ -22,6 +22,10 @@ WIDEST_INTERVAL = 0.10
 # interval is narrow enough.
 LEARNED_BY_HEART = WIDEST_INTERVAL
 
+# Right on so many training images, as augmentation changes them, a network has little left to learn
+# from them. A rate that falls to 0 makes the last epochs the best in any case.
+LEARNED = 0.99
+
 RATES = ("precision", "recall")  # of a class, that are judged
 
 GRADES = {
@@ -164,7 +168,7 @@ def _say_of_training(
     last = last & np.isfinite(validation)  # not every epoch is validated
     validation, training = validation[last], training[last]
     told = []
-    if is_rising(validation, report["images"]):
+    if is_rising(validation, report["images"]) and training[-1] < LEARNED:
         which = phases[int(numbers[-1])] if len(phases) > int(numbers[-1]) else ""
         constant = {"top": "EPOCHS_TOP", "mosaics": "MOSAIC_EPOCHS"}.get(which, "EPOCHS")
         told.append(
