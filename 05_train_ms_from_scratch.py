@@ -87,8 +87,7 @@ def main() -> None:
     from landuse.networks import bases, dense, pixel_layers, tops
     from landuse.training import growing, optimizers, runs, training_data
 
-    chosen = optimizers.what_suits(NETWORK, OPTIMIZER, PICTURE_SIZES, LEARNING_RATE)
-    optimizer, sizes, rate = chosen
+    optimizer, sizes, rate = optimizers.what_suits(NETWORK, OPTIMIZER, PICTURE_SIZES, LEARNING_RATE)
     settings = command_line.constants(globals())
     settings |= {"OPTIMIZER": optimizer, "PICTURE_SIZES": sizes, "LEARNING_RATE": rate}
     with runs.start(

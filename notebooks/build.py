@@ -282,6 +282,8 @@ def run_notebook(
 def tidy_outputs(outputs: list[Any]) -> list[Any]:
     """Merge streams, keep the last state of progress bars, drop log noise, make pictures smaller.
 
+    The home folder is shown as ~.
+
     Parameters
     ----------
     outputs : list of nbformat.NotebookNode

@@ -306,7 +306,8 @@ def match_histograms(
     likely class, as if it showed the other's place and season; the result lies at a random point
     between the patch as it was and as matched. After randomized histogram matching (Yaras et al.
     2021, arXiv 2104.14032), which takes any image as the other: a sea with the colours of a
-    field would teach nothing.
+    field would teach nothing. scikit-image's `match_histograms` would count nodata, and moves
+    flat bands to the upper end of the values that they share.
 
     Parameters
     ----------
