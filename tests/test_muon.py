@@ -123,3 +123,6 @@ def test_only_what_is_not_given_is_filled_in():
     wrong = optimizers.what_suits("ResNet9", None, [], 0.0)  # stays, for the checks to refuse
     assert wrong == ("Muon", [], 0.0)
     assert optimizers.what_suits("ResNet50", None, None, None) == ("AdamW", [64], 1e-3)
+    optimizer, sizes, rate = optimizers.what_suits("DenseNet201", None, None, None)
+    assert (optimizer, sizes) == ("Muon", [32, 32, 48, 64])
+    np.testing.assert_allclose(rate, 0.0017, rtol=0.03)

@@ -134,6 +134,8 @@ NETWORKS = {  # another one is another row
         Network(
             "DenseNet201",
             first_block_ends="pool1",
+            optimizer="Muon",
+            picture_sizes=_GROWING,
             expected=IMAGENET_STANDARDISED,
             weights_file="densenet/densenet201_weights_tf_dim_ordering_tf_kernels_notop.h5",
         ),
