@@ -41,6 +41,8 @@ KEEP_MADE: bool | None = None  # keep a map that is there, made of the same; Non
 # Map
 STRIDE = 8  # px from one cell of the map to the next; 1: a label for every pixel, 64 times slower
 BOUNDS: tuple[float, float, float, float] | str | None = None  # left bottom right top, or a file
+ABSENT_CLASSES: list[str] | None = None  # PermanentCrop SeaLake: the scene has none of these, and
+# the other classes share their probability
 MIN_PROBABILITY = 0.0  # 0.5: labels that are less probable become the class "uncertain"
 PROBABILITY_TYPE: Literal["uint8", "float32"] = "uint8"  # percent, or 0..1
 ALL_PROBABILITIES = False  # one more band for each class in the probability image
@@ -76,6 +78,7 @@ WORKERS: int | None = None  # of SCHEDULER = "local"; None: one for every two co
 def main() -> None:
     """Map each scene with the model, or name the classes of patches."""
     from landuse.mapping import (
+        absent_classes,
         checks,
         classification,
         clusters,
@@ -98,10 +101,19 @@ def main() -> None:
     has_several = model_files.has_several_labels(record)
     if has_several:
         several_labels.check_wanted(
-            min_probability=MIN_PROBABILITY, doubt=DOUBT, polygons=POLYGONS, colours=COLOURS
+            absent_classes=ABSENT_CLASSES,
+            min_probability=MIN_PROBABILITY,
+            doubt=DOUBT,
+            polygons=POLYGONS,
+            colours=COLOURS,
         )
-    elif not model_files.is_of_pixels(record) and single_patches.are_patches(images):
-        show_patches(images, path_to_model, record)
+    absent = absent_classes.numbers(ABSENT_CLASSES, record["class_names"])
+    if (
+        not has_several
+        and not model_files.is_of_pixels(record)
+        and single_patches.are_patches(images)
+    ):
+        show_patches(images, path_to_model, record, absent)
         return
     if DOUBT:
         checks.check_sets(record, COVERAGE)
@@ -182,6 +194,7 @@ def main() -> None:
                     doubt=DOUBT,
                     coverage=COVERAGE,
                     colours=COLOURS,
+                    absent=absent,
                 )
 
                 # Maps, table, picture and page
@@ -197,9 +210,12 @@ def main() -> None:
     results.report()
 
 
-def show_patches(images: list[Path], path_to_model: Path, record: dict[str, Any]) -> None:
+def show_patches(
+    images: list[Path], path_to_model: Path, record: dict[str, Any], absent: list[int]
+) -> None:
     """Print the classes of patches with their probabilities, the most probable first."""
     from landuse.evaluation import predictions
+    from landuse.mapping import absent_classes
     from landuse.patches import single_patches
     from landuse.scenes import plausibility
 
@@ -211,6 +227,8 @@ def show_patches(images: list[Path], path_to_model: Path, record: dict[str, Any]
             print(f"warning: {image}: {warning}")
     model, _ = model_files.load(path_to_model)
     answers = predictions.predict(model, patches, BATCH_SIZE)
+    if absent:
+        answers = absent_classes.leave_out(answers, absent)
     for image, probabilities in zip(images, answers, strict=True):
         print(image)
         for index in np.argsort(-probabilities, kind="stable"):

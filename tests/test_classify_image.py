@@ -327,6 +327,26 @@ def test_options_of_the_map(set_up, tmp_path):
     assert Path("label.gpkg").is_file()
 
 
+def test_classes_that_the_scene_does_not_have(set_up, capsys):
+    set_up(ABSENT_CLASSES=["Grey"], ALL_PROBABILITIES=True, HTML=True)
+    step.main()
+    labels, info = reading.read_raster("maps/scene_label.tif")
+    whole = expected_labels(made_pixels(), 8)
+    other = whole != 1
+    np.testing.assert_array_equal(labels[other], whole[other])
+    assert not (labels == 1).any() and (whole == 1).any()
+    assert list(info.category_names)[:3] == CLASSES  # numbers mean what they did
+    probabilities, _ = reading.read_raster("maps/scene_probability.tif")
+    valid = labels < 3
+    assert (probabilities[valid, 2] == 0).all()
+    np.testing.assert_allclose(probabilities[valid, 1:].astype(int).sum(axis=-1), 100, atol=1)
+    share = 100 * (whole == 1).sum() / valid.sum()
+    said = f"without Grey, which the network had found most probable in {share:.1f} % of the cells"
+    assert said in capsys.readouterr().out
+    assert info.metadata["ABSENT_CLASSES"] == "Grey"
+    assert "without Grey" in Path("maps/scene.html").read_text()
+
+
 def test_doubt_as_bands_and_on_the_page(set_up, place, tmp_path, capsys):
     record = record_of(made_pixels())
     thresholds = {"0.90": 0.4, "0.95": 0.3}
@@ -672,6 +692,9 @@ def test_patches_are_named_with_their_probabilities(set_up, tmp_path, capsys):
     shares = [float(line.split()[0]) for line in lines[1:4]]
     assert shares == sorted(shares, reverse=True) and abs(sum(shares) - 100) < 0.2
     assert not (tmp_path / "maps").exists()
+    set_up(PATH_TO_IMAGE=["dark.tif"], ABSENT_CLASSES=["Dark"])
+    step.main()
+    assert "    0.0 %  Dark" in capsys.readouterr().out.splitlines()[3]
 
 
 def test_patches_and_scenes_are_not_mixed(set_up, place, tmp_path):

@@ -216,6 +216,15 @@ def test_maps_of_two_models_are_warned_of(maps):
     assert told["warnings"] == ["the maps were made by 2 models: their classes may differ"]
 
 
+def test_maps_with_other_absent_classes_are_warned_of(maps):
+    write_map(maps, "a", np.zeros((4, 4)), 60, facts={"trained": "one"})
+    write_map(maps, "b", np.ones((4, 4)), 60, facts={"trained": "one", "absent_classes": "Forest"})
+    step.main()
+    told = json.loads((maps / "mosaic_settings.json").read_text())
+    said = "the maps were made with other ABSENT_CLASSES: their classes may differ"
+    assert told["warnings"] == [said]
+
+
 def test_what_does_not_belong_together(maps, tmp_path, monkeypatch):
     def refused(message, **constants):
         with monkeypatch.context() as patch:
@@ -225,7 +234,7 @@ def test_what_does_not_belong_together(maps, tmp_path, monkeypatch):
                 step.main()
 
     refused("nothing fits the pattern maps")
-    write_map(maps, "a", np.zeros((4, 4)), 60)
+    write_map(maps, "a", np.zeros((4, 4)), 60, facts={"trained": "one"})
     refused(
         "a_label.tif exists and is no mosaic",
         PATH_TO_MOSAIC=str(write_map(tmp_path, "a", np.zeros((4, 4)), 60)),

@@ -125,6 +125,7 @@ def differences_in_making(before: dated_maps.DatedMap, after: dated_maps.DatedMa
         "MODEL_SHA256": "other models",
         "METHOD": "other methods (windows, dense)",
         "PRECISION": "other precisions",
+        "ABSENT_CLASSES": "other ABSENT_CLASSES",
     }
     return [
         f"the maps were made with {word}: map both with the same, or take some of the differences "

@@ -13,7 +13,12 @@ from landuse.rasters import geotransforms, reference_systems
 from landuse.scenes import opening
 
 # Constants of script 06 that a comparison does not offer: what a map that is taken must have.
-FIXED: dict[str, Any] = {"BOUNDS": None, "MIN_PROBABILITY": 0.0, "GRANULE": None}
+FIXED: dict[str, Any] = {
+    "BOUNDS": None,
+    "ABSENT_CLASSES": None,
+    "MIN_PROBABILITY": 0.0,
+    "GRANULE": None,
+}
 
 
 def maps_of_scenes(

@@ -162,6 +162,7 @@ def classify(
     doubt: bool = False,
     coverage: float = 0.95,
     colours: Sequence[str] | None = None,
+    absent: Sequence[int] = (),
 ) -> land_use_map.LandUseMap:
     """Give the map of a scene, going on where an earlier run was stopped.
 
@@ -183,6 +184,8 @@ def classify(
         How often it is to be among them, 0..1.
     colours : sequence of str, optional
         "class=colour", for classes that are to have another than their names suggest.
+    absent : sequence of int
+        Numbers of classes that the scene does not have (`absent_classes`).
 
     Raises
     ------
@@ -191,17 +194,25 @@ def classify(
         coverage.
     """
     scene, facts = plan.scene, describe(plan, network, min_probability)
+    if absent:
+        facts["absent_classes"] = ", ".join(plan.record["class_names"][one] for one in absent)
     set_threshold = prediction_sets.threshold_of(plan.record, coverage) if doubt else None
     result = classify_cells(
         plan,
         network,
         facts,
+        absent=absent,
         min_probability=min_probability,
         probability_type=probability_type,
         all_probabilities=all_probabilities,
         doubt=doubt,
         set_threshold=set_threshold,
     )
+    if result.moved is not None:
+        print(
+            f"  without {facts['absent_classes']}, which the network had found most probable in "
+            f"{100 * result.moved:.1f} % of the cells"
+        )
     uncertain = [map_values.UNCERTAIN] if min_probability > 0 else []
     return land_use_map.LandUseMap(
         result.labels,
@@ -282,7 +293,8 @@ def caption(level: str | None, sensing_time: str | None, facts: dict[str, Any]) 
         "dense": f"stride {facts['stride']} px, dense",
         "pixels": "pixel by pixel",
     }[facts["method"]]
-    made = f"Model {facts['model']} ({facts['network']}), {how}."
+    without = f", without {facts['absent_classes']}" if "absent_classes" in facts else ""
+    made = f"Model {facts['model']} ({facts['network']}), {how}{without}."
     if not (level and sensing_time):  # no Sentinel-2 product
         return made
     return f"{made} Contains modified Copernicus Sentinel data {sensing_time[:4]}."

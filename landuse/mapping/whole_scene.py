@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 
 from landuse import choices, map_values
 from landuse.mapping import (
+    absent_classes,
     block_classes,
     doubt_bands,
     grids,
@@ -39,6 +40,7 @@ class Result(NamedTuple):
     probability: np.ndarray  # (rows, columns) uint8 percent, nodata 255, or float32, nodata -1
     all_probabilities: np.ndarray | None  # (classes, rows, columns) likewise
     doubt: np.ndarray | None = None  # (bands, rows, columns) likewise, as `doubt_bands.names` say
+    moved: float | None = None  # share of the cells classified now that seemed an absent class
 
 
 def classify_scene(
@@ -57,6 +59,7 @@ def classify_scene(
     grid: grids.Grid | None = None,
     inside: np.ndarray | None = None,
     mirror_nodata: bool = False,
+    absent: Sequence[int] = (),
     min_probability: float = 0.0,
     probability_type: str = "uint8",
     all_probabilities: bool = False,
@@ -103,6 +106,8 @@ def classify_scene(
     mirror_nodata : bool
         In windows of which up to half is nodata, put the reflection of what is beside it in its
         place. Left as it is by default.
+    absent : sequence of int
+        Numbers of classes that the scene does not have: the others share their probability.
     min_probability : float
         Cells whose label is less probable become the extra class number `class_count`.
     probability_type : {"uint8", "float32"}
@@ -146,6 +151,8 @@ def classify_scene(
     }
     if doubt:
         work["doubt"] = [set_threshold]
+    if absent:
+        work["absent"] = sorted(absent)
     doubts = len(doubt_bands.names(set_threshold)) if doubt else 0
     layout = _layout(grid, class_count, probability_type, all_probabilities, doubts)
     engine = settings.get("engine", "").partition(" ")[0]
@@ -173,6 +180,7 @@ def classify_scene(
             read, shape, grid, blocks[index], None, 0, inside, mirror_nodata
         )
 
+    moved = classified = 0
     with (
         _progress(grid.cells, blocks, todo, method) as progress,
         contextlib.closing(block_classes.ahead(map(read_numbered, todo))) as coming,
@@ -184,6 +192,10 @@ def classify_scene(
                 probabilities = _classify_block(
                     data, predict, method, grid, batch_size, margin, progress.update
                 )
+            if absent and len(probabilities):
+                moved += int(np.isin(probabilities.argmax(axis=1), absent).sum())
+                classified += len(probabilities)
+                probabilities = absent_classes.leave_out(probabilities, absent)
             values = _values(
                 probabilities, data.chosen, class_count, min_probability, layout, set_threshold
             )
@@ -196,6 +208,7 @@ def classify_scene(
         arrays["probability"],
         arrays.get("all_probabilities"),
         arrays.get("doubt"),
+        moved / classified if classified else None,
     )
 
 

@@ -145,6 +145,8 @@ def trust_of(maps: Sequence[JoinedMap]) -> trust.Trust | None:
         text if count == len(maps) else f"in {count} of {len(maps)} maps: {text}"
         for text, count in counts.items()
     ]
+    if len({one.tags.get("ABSENT_CLASSES") for one in maps}) > 1:
+        warnings.append("the maps were made with other ABSENT_CLASSES: their classes may differ")
     models = {one.tags.get("MODEL_SHA256") for one in maps}
     if len(models) > 1:
         warnings.insert(0, f"the maps were made by {len(models)} models: their classes may differ")

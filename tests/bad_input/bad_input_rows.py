@@ -478,6 +478,7 @@ ROWS = [
     _map("stride of 0", "--stride 0", "STRIDE must be 1 or more, not 0"),
     _map("no batch", "--batch-size 0", "BATCH_SIZE must be 1 or more"),
     _map("percent for a share", "--min-probability 50", "must lie between 0 and 1, not 50"),
+    _map("class of no model", "--absent-classes Vineyard", "'Vineyard' is no class of the model"),
     _map("unknown method", "--method fast", "--method expects auto, windows or dense"),
     _map("unknown type", "--probability-type uint16", "expects uint8 or float32"),
     _map("dense without training", "--method dense", "METHOD = 'dense' is not possible"),
