@@ -88,8 +88,8 @@ def main() -> None:
     split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse.evaluation import priors, reports
-    from landuse.networks import dense, pixel_layers, tops, transfer
+    from landuse.evaluation import reports
+    from landuse.networks import dense, pixel_layers, priors, tops, transfer
     from landuse.training import optimizers, runs, training_data
 
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)

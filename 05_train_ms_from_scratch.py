@@ -83,8 +83,8 @@ def main() -> None:
     split_folders.check_split(PATH_TO_SPLIT_DATASETS)
     import keras
 
-    from landuse.evaluation import priors, reports
-    from landuse.networks import bases, dense, pixel_layers, tops
+    from landuse.evaluation import reports
+    from landuse.networks import bases, dense, pixel_layers, priors, tops
     from landuse.training import growing, optimizers, runs, training_data
 
     optimizer, sizes, rate = optimizers.what_suits(NETWORK, OPTIMIZER, PICTURE_SIZES, LEARNING_RATE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import image_functions
-from landuse.networks import bases, catalogue, model_files, pixel_layers, tops, transfer
+from landuse.networks import bases, catalogue, model_files, pixel_layers, priors, tops, transfer
 
 RGB = list(image_functions.BANDS_RGB)
 MS = list(image_functions.BANDS_MS)
@@ -120,6 +120,27 @@ def build(learned, pixels, class_names):
     model = keras.Model(inputs, tops.new_top(features, "MobileNet", class_names))
     transfer.keep_top(model, learned, class_names)
     return model
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_shares_of_the_land_are_not_taken_over(tmp_path, capsys, is_told):
+    """Else they would be added once more at the end of the next training."""
+    path = tmp_path / "model.keras"
+    model = save_model(path, classes=("a", "b", "c"))
+    kernel, bias = model.get_layer("probabilities").get_weights()
+    record = model_files.read_record(path)
+    counts, shares = np.array([300, 100, 200]), {"a": 1.0, "b": 9.0}
+    shift = priors.shift_of_logits(shares, counts, record["class_names"])
+    priors.shift_model(model, shift)
+    record["results"] = {"land_shares": shares}
+    record["results"] |= {"added_to_logits": shift.tolist()} if is_told else {}
+    per_class = zip("abc", counts // 10, strict=True)
+    record["results"]["per_class"] = {name: {"images": int(n)} for name, n in per_class}
+    model_files.save(model, record, path)
+    learned = transfer.learned_network("MobileNet", str(path))
+    np.testing.assert_allclose(learned.top["probabilities"][1], bias, atol=1e-6)
+    np.testing.assert_array_equal(learned.top["probabilities"][0], kernel)
+    assert "LAND_SHARES of WEIGHTS, a=1, b=9, are taken off" in capsys.readouterr().out
 
 
 def test_the_size_that_patches_were_enlarged_to_is_known_of_a_model(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from landuse.evaluation import calibration, priors
-from landuse.networks import bases, dense, tops
+from landuse.evaluation import calibration
+from landuse.networks import bases, dense, priors, tops
 from landuse.patches import augmentation, patch_batches
 from landuse.training import growing, limits
 

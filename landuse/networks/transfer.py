@@ -9,7 +9,15 @@ import keras
 import numpy as np
 
 from landuse import sensors
-from landuse.networks import bases, catalogue, model_files, pixel_layers, shipped, views
+from landuse.networks import (
+    bases,
+    catalogue,
+    model_files,
+    pixel_layers,
+    priors,
+    shipped,
+    views,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -154,6 +162,12 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
     for layer in trained.layers:
         if layer.weights:
             base.get_layer(layer.name).set_weights(layer.get_weights())
+    shift = priors.shift_of_record(record)
+    if shift.any():
+        priors.shift_model(model, -shift)
+        shares = record["results"]["land_shares"].items()
+        told = ", ".join(f"{name}={share:g}" for name, share in shares)
+        print(f"LAND_SHARES of WEIGHTS, {told}, are taken off; set them again where they hold")
     of_use = (keras.layers.Resizing, views.MirroredViews)
     before = [layer for layer in model.layers[1:place] if not isinstance(layer, of_use)]
     return LearnedNetwork(

@@ -10,11 +10,10 @@ from landuse.evaluation import (
     measures,
     prediction_sets,
     predictions,
-    priors,
     reports,
     verdicts,
 )
-from landuse.networks import catalogue, model_files, views
+from landuse.networks import catalogue, model_files, priors, views
 from landuse.training import training_data, yardsticks
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def shift(run: "runs.Run", data: training_data.Data, land_shares: Mapping[str, f
     counts = np.bincount(data.train.labels, minlength=len(names))
     added = priors.shift_of_logits(land_shares, counts, names)
     priors.shift_model(model, added)
-    record["results"]["land_shares"] = dict(land_shares)
+    record["results"] |= {"land_shares": dict(land_shares), "added_to_logits": added.tolist()}
     model_files.save(model, record, run.model_path)
     told = ", ".join(f"{name} {added[names.index(name)]:+.2f}" for name in land_shares)
     print(f"classes as common as on the land, added to their logits: {told}")

@@ -95,3 +95,28 @@ def shift_model(model: Any, shift: np.ndarray) -> None:
     top = model.get_layer("probabilities")
     kernel, bias = top.get_weights()
     top.set_weights([kernel, bias + shift.astype(bias.dtype)])
+
+
+def shift_of_record(record: Mapping[str, Any]) -> np.ndarray:
+    """Give what `shift_model` added to the logits of a trained model; zeros where nothing was.
+
+    Models of before November 2026 do not say it: for them it is found anew, by the shares of the
+    images that measured them, which were drawn class by class as those of the training were.
+
+    Parameters
+    ----------
+    record : mapping
+        Of the model.
+
+    Returns
+    -------
+    ndarray of shape (classes,), float64
+    """
+    names, results = list(record["class_names"]), record.get("results", {})
+    if "added_to_logits" in results:
+        return np.asarray(results["added_to_logits"], np.float64)
+    shares, measured = results.get("land_shares"), results.get("per_class", {})
+    if not shares or any(not measured.get(name, {}).get("images") for name in shares):
+        return np.zeros(len(names))
+    counts = np.array([measured.get(name, {}).get("images", 0) for name in names])
+    return shift_of_logits(shares, counts, names)
