@@ -13,7 +13,7 @@ from landuse.evaluation import predictions, report_figures
 from landuse.networks import dense, model_files, precisions
 from landuse.patches import band_statistics, split_folders, split_marker
 from landuse.sensors import BAND_COMBINATIONS, BANDS_MS, BANDS_RGB
-from landuse.training import optimizers, run_callbacks, run_folders, runs, training_data
+from landuse.training import growing, optimizers, run_callbacks, run_folders, runs, training_data
 
 SETTINGS = {"EPOCHS": 4, "NETWORK": "tiny", "PATH_TO_RUN": "x", "WORKERS": 1}
 
@@ -235,6 +235,34 @@ def test_a_run_without_its_best_model_is_not_finished(tmp_path):
 def test_averaged_weights_are_saved_and_the_own_ones_go_on(tmp_path):
     weights = run_two_phases(tmp_path / "run", ema=True)
     assert all(np.isfinite(weight).all() for weight in weights)
+    with contextlib.suppress(KeyboardInterrupt):
+        run_two_phases(tmp_path / "killed", (1, 1), ema=True)
+    for got, wanted in zip(run_two_phases(tmp_path / "killed", ema=True), weights, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_own_weights_go_on_where_pictures_grow(tmp_path):
+    """Each size is a `fit` of Keras, which ends with the average in the place of the weights."""
+    data, model = make_data(), make_model(ema=True)
+    grown = growing.learner(model, [32, 64])
+    compile_model(grown, ema=True)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(np.array(self.model.get_layer("base").kernel))
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(np.array(self.model.get_layer("base").kernel))
+
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
+        run.describe(data, "tiny")
+        train, validation = data.batches("train", 8), data.batches("validation", 8)
+        callbacks, options = [run.keep_best(), Look()], {"keep": model, "sizes": [32, 64]}
+        run.fit("all", grown, train, validation, 2, callbacks, **options)
+    first, after_first, second, _ = seen
+    assert not np.allclose(first, after_first)
+    np.testing.assert_array_equal(second, after_first)
 
 
 def test_averaged_weights_come_and_go():

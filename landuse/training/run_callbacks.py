@@ -146,7 +146,18 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
 
 
 class AverageForValidation(keras.callbacks.Callback):
-    """Validate with the moving average of the weights, train on with the weights themselves."""
+    """Validate with the moving average of the weights, train on with the weights themselves.
+
+    Also in the next `model.fit`, with larger pictures or of another phase: Keras ends each with the
+    average in the place of the weights, and a run that goes on from its state has the weights.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        self.own = [np.array(ops.convert_to_numpy(v)) for v in self.model.trainable_variables]
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: D102
+        for variable, value in zip(self.model.trainable_variables, self.own, strict=True):
+            variable.assign(value)
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: D102
         self.swap = averaged_weights(self.model)
