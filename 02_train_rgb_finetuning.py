@@ -88,7 +88,7 @@ def main() -> None:
 
     from landuse.evaluation import reports
     from landuse.networks import dense, pixel_layers, priors, tops, transfer
-    from landuse.training import optimizers, runs, training_data
+    from landuse.training import limits, optimizers, runs, training_data
 
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
@@ -100,6 +100,8 @@ def main() -> None:
 
         # 1. The network without its top, with what it learned on other images
         learned = transfer.learned_network(network, WEIGHTS)
+        input_size = INPUT_SIZE or learned.input_size
+        limits.check_size_in_use(SIZE_IN_USE, input_size)
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, "RGB", BATCH_SIZE, SKIP_BAD_PATCHES)
         run.describe(data, network, WEIGHTS)
         shares = priors.land_shares(LAND_SHARES, data.class_names)
@@ -108,9 +110,7 @@ def main() -> None:
         # 2. A new top; before the network, pixels come to be as it knows them
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         pictures = pixel_layers.to_units(pixels, data.units, learned.units)
-        features = learned.features(
-            pixel_layers.enlarge(pictures, INPUT_SIZE or learned.input_size)
-        )
+        features = learned.features(pixel_layers.enlarge(pictures, input_size))
         model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
         mosaics = dense.mosaic_model(model) if MOSAIC_EPOCHS else None  # if it can be made
@@ -161,7 +161,9 @@ def main() -> None:
 
         if mosaics:
             # Beyond these steps, for dense maps: see patches among neighbours
-            mosaics.compile(recipe.make(LEARNING_RATE, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
+            steps = len(train.in_mosaics(MOSAIC))
+            mosaic_optimizer = recipe.make(LEARNING_RATE, MOSAIC_EPOCHS, steps)
+            mosaics.compile(mosaic_optimizer, loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
         run.look_again(VIEWS, SIZE_IN_USE)
         run.finish(data, BATCH_SIZE, reports.write_report, CALIBRATE, shares)

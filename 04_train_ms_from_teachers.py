@@ -94,7 +94,7 @@ def main() -> None:
 
     from landuse.evaluation import reports
     from landuse.networks import pixel_layers, priors, tops, transfer
-    from landuse.training import optimizers, runs, teachers, training_data
+    from landuse.training import limits, optimizers, runs, teachers, training_data
 
     network = transfer.network_of(NETWORK, WEIGHTS, EPOCHS)
     settings = command_line.constants(globals())
@@ -122,15 +122,15 @@ def main() -> None:
 
         # 1. The network without its top, with what it learned on other images
         learned = transfer.learned_network(network, WEIGHTS)
+        input_size = INPUT_SIZE or learned.input_size
+        limits.check_size_in_use(SIZE_IN_USE, input_size)
 
         # 2. A new top, or that of WEIGHTS if it has the same classes; before the network, the bands
         # are mixed to those that it knows
         pixels = keras.Input((64, 64, len(data.band_names)), name="pixels")
         pictures = pixel_layers.to_units(pixels, data.units, learned.units)
         pictures = pixel_layers.mix_bands(pictures, data.band_names, learned.band_names)
-        features = learned.features(
-            pixel_layers.enlarge(pictures, INPUT_SIZE or learned.input_size)
-        )
+        features = learned.features(pixel_layers.enlarge(pictures, input_size))
         model = keras.Model(pixels, tops.new_top(features, network, data.class_names, DROPOUT))
         transfer.keep_top(model, learned, data.class_names)
 

@@ -148,7 +148,9 @@ def main() -> None:
         if mosaics:
             # Beyond these steps, for dense maps: see patches among neighbours
             mosaic_rate = LEARNING_RATE_MOSAICS or (rate / 3 if EPOCHS else rate)
-            mosaics.compile(recipe.make(mosaic_rate, MOSAIC_EPOCHS), loss, metrics=["accuracy"])
+            steps = len(train.in_mosaics(MOSAIC))
+            mosaic_optimizer = recipe.make(mosaic_rate, MOSAIC_EPOCHS, steps)
+            mosaics.compile(mosaic_optimizer, loss, metrics=["accuracy"])
             run.fit_mosaics(MOSAIC, mosaics, model, train, data, MOSAIC_EPOCHS, callbacks)
         run.look_again(VIEWS)
         run.finish(data, BATCH_SIZE, reports.write_report, CALIBRATE, shares)

@@ -289,6 +289,16 @@ def test_enlarged_patches_are_refused():
             make()
 
 
+def test_mosaics_of_a_network_without_dense_form_are_refused():
+    pixels = keras.Input((64, 64, BANDS))
+    inside = keras.Input((64, 64, BANDS))
+    base = keras.Model(inside, vgg_like(inside), name="GoogLeNet")
+    features = layers.GlobalAveragePooling2D()(base(pixels))
+    model = keras.Model(pixels, layers.Dense(CLASSES)(features))
+    with pytest.raises(ValueError, match="MOSAIC_EPOCHS: GoogLeNet has no dense form.*VGG16"):
+        dense.mosaic_model(model)
+
+
 def test_a_layer_without_dense_form_is_named():
     def padded(pixels):
         for _ in range(5):

@@ -278,6 +278,10 @@ def test_the_network_is_that_of_the_weights(tmp_path, capsys):
     assert "NETWORK is MobileNet" in capsys.readouterr().out
     assert transfer.network_of(None, "imagenet", 2) == "DenseNet201"
     assert transfer.network_of("VGG16", None, 2) == "VGG16"
+    capsys.readouterr()
+    assert transfer.network_of(None, "mobilenet_notop.h5", 2) == "DenseNet201"
+    said = "NETWORK is not given: DenseNet201 is taken for that of mobilenet_notop.h5"
+    assert said in capsys.readouterr().out
     with pytest.raises(ValueError, match="first block of MobileNetV3Small"):
         transfer.network_of("MobileNetV3Small", "imagenet", 2)
     with pytest.raises(FileNotFoundError, match="there is no model"):

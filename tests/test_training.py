@@ -309,7 +309,8 @@ def test_weight_decay_leaves_biases_and_normalisations_alone(name):
         variable.assign(value)
     optimizer.apply([keras.ops.zeros_like(v) for v in variables], variables)
     for variable, value in zip(variables, before, strict=True):
-        share = 0.95 if variable.name == "kernel" else 1.0
+        decayed = 0.9995 if name == "SGD" else 0.95  # whose rates are a hundred times as high
+        share = decayed if variable.name == "kernel" else 1.0
         np.testing.assert_allclose(variable, share * value, rtol=1e-5)
 
 
@@ -450,6 +451,30 @@ def test_each_option_trains(recipe, batches, label_smoothing, mosaic, tmp_path):
     assert record["dense"] == (mosaic > 1)
     assert predictions.mosaic_of(record) == mosaic
     assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_a_phase_of_other_steps_ends_at_the_lowest_rate():
+    recipe = optimizers.Recipe(**{**RECIPE, "schedule": "one_cycle"}, steps=50)
+
+    def rate(optimizer, step):
+        optimizer.iterations.assign(step)
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+    of_three_steps = recipe.make(1e-2, 2, 3)
+    assert rate(of_three_steps, 3) > 1e-3 and rate(of_three_steps, 6) == pytest.approx(1e-6)
+    assert rate(recipe.make(1e-2, 2), 99) > rate(recipe.make(1e-2, 2), 100)
+
+
+def test_sgd_takes_a_hundredth_of_the_weight_decay_at_a_hundred_times_the_rate():
+    left = []
+    for name, rate in (("AdamW", 1e-3), ("SGD", 0.1)):
+        variable = keras.Variable(np.ones((4, 4)), name="kernel")
+        optimizer = optimizers.make_optimizer(name, rate, weight_decay=0.5)
+        optimizer.build([variable])
+        for _ in range(20):
+            optimizer.apply([keras.ops.zeros((4, 4))], [variable])
+        left.append(float(variable[0, 0]))
+    np.testing.assert_allclose(left, (1 - 1e-3 * 0.5) ** 20, rtol=1e-5)
 
 
 def test_an_unknown_change_is_refused_at_once():

@@ -312,9 +312,16 @@ def mosaic_model(model: keras.Model) -> keras.Model:
     Raises
     ------
     ValueError
-        When the network does not pool its features, or does not take 64 x 64 pixels.
+        When the network does not pool its features, does not take 64 x 64 pixels, or has no dense
+        form, for which mosaics would be trained in vain.
     """
     _check_pooled(model)
+    inside = {layer.name for layer in model.layers} & set(catalogue.NETWORKS)
+    for name in inside - set(_HAVE_DENSE_FORMS):
+        raise ValueError(
+            f"MOSAIC_EPOCHS: {name} has no dense form, so mosaics bring it nothing: set "
+            f"MOSAIC_EPOCHS = 0, or NETWORK to one of {', '.join(_HAVE_DENSE_FORMS)}"
+        )
     if model.input_shape[1:3] != (sensors.PATCH_SIZE, sensors.PATCH_SIZE):
         raise ValueError(
             f"The network '{model.name}' takes patches of {model.input_shape[1:3]} pixels; mosaics "

@@ -106,6 +106,8 @@ def network_of(name: str | None, weights: str | None, epochs: int) -> str:
         print(f"NETWORK is {name}, the network of {weights}")
         if name == catalogue.BASELINE:
             return name  # what is wrong with it is said where it is taken
+    if name is None and weights not in (None, "imagenet"):
+        print(f"NETWORK is not given: DenseNet201 is taken for that of {weights}")
     name = name or "DenseNet201"
     catalogue.check_fine_tuning(name, epochs)
     return name

@@ -104,14 +104,26 @@ def _check_use(given: Mapping[str, Any]) -> None:
     count, size = given.get("VIEWS", 1), given.get("SIZE_IN_USE")
     if count not in VIEWS:
         raise ValueError(f"VIEWS must be one of {', '.join(map(str, VIEWS))}, not {count}")
-    trained_at = given.get("INPUT_SIZE", sensors.PATCH_SIZE)
-    if size is not None and (size % 16 or not trained_at <= size <= INPUT_SIZES[-1]):
-        raise ValueError(
-            f"SIZE_IN_USE = {size}: expected a multiple of 16 px from INPUT_SIZE = {trained_at} "
-            f"to {INPUT_SIZES[-1]}"
-        )
+    check_size_in_use(size, given.get("INPUT_SIZE", sensors.PATCH_SIZE))
     if given.get("MOSAIC_EPOCHS") and (count > 1 or size):
         raise ValueError(
             f"MOSAIC_EPOCHS = {given['MOSAIC_EPOCHS']}: a model of several views or of enlarged "
             "patches has no dense form. Set VIEWS = 1 and no SIZE_IN_USE, or MOSAIC_EPOCHS = 0"
+        )
+
+
+def check_size_in_use(size: int | None, trained_at: int) -> None:
+    """Raise a ValueError for pictures in use that are smaller than those of the training.
+
+    Parameters
+    ----------
+    size : int or None
+        Pixels along a side, SIZE_IN_USE.
+    trained_at : int
+        INPUT_SIZE, or where that is None, the pixels that WEIGHTS were trained at.
+    """
+    if size is not None and (size % 16 or not trained_at <= size <= INPUT_SIZES[-1]):
+        raise ValueError(
+            f"SIZE_IN_USE = {size}: expected a multiple of 16 px from INPUT_SIZE = {trained_at} "
+            f"to {INPUT_SIZES[-1]}"
         )

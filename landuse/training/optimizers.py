@@ -86,7 +86,8 @@ def make_optimizer(
         "AdamW", "Muon" (`muon`), or "SGD" with Nesterov momentum 0.9.
     learning_rate : schedule or float
     weight_decay : float
-        Share of a weight that is taken off per step and unit of learning rate.
+        Share of a weight that is taken off per step and unit of AdamW's learning rate: SGD, whose
+        rates are a hundred times as high, takes a hundredth of it.
     clip_norm : float, optional
         Longer gradients (over all weights) are scaled down to this length.
     average_weights : bool
@@ -109,6 +110,7 @@ def make_optimizer(
     elif name == "Muon":
         optimizer = muon.Muon(adam_weight_decay=weight_decay or None, **options)
     else:
+        options["weight_decay"] = weight_decay / _TIMES_ADAMW["SGD"] or None
         optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     parallel.clip_whole_gradients(optimizer)
@@ -167,14 +169,16 @@ class Recipe:
     average_weights: bool
     steps: int
 
-    def make(self, learning_rate: float, epochs: int | None) -> keras.optimizers.Optimizer:
+    def make(
+        self, learning_rate: float, epochs: int | None, steps_of_epoch: int | None = None
+    ) -> keras.optimizers.Optimizer:
         """Make the optimizer of a phase that reaches this rate and lasts so many epochs.
 
-        None: as many as `fitting_epochs` gives.
+        None: as many as `fitting_epochs` gives, and of as many steps as the recipe says.
         """
-        epochs = fitting_epochs(epochs, self.steps)
-        steps = epochs * self.steps
-        warmup_steps = int(self.warmup_epochs * self.steps)
+        steps_of_epoch = steps_of_epoch or self.steps
+        steps = fitting_epochs(epochs, steps_of_epoch) * steps_of_epoch
+        warmup_steps = int(self.warmup_epochs * steps_of_epoch)
         return make_optimizer(
             self.optimizer,
             schedule(self.schedule, learning_rate, steps, warmup_steps),

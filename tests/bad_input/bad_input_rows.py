@@ -367,6 +367,12 @@ ROWS = [
     _train(TUNE_RGB, "smaller in use", "--size-in-use 48", "SIZE_IN_USE = 48: expected a multiple"),
     _train(
         TUNE_RGB,
+        "smaller in use than learned",
+        "--weights eurosat_rgb --network MobileNetV2 --size-in-use 80",
+        "SIZE_IN_USE = 80: expected a multiple of 16 px from INPUT_SIZE = 96",
+    ),
+    _train(
+        TUNE_RGB,
         "fine-tuning what has no first block",
         "--epochs 2 --network MobileNetV3Small",
         "not known where the first block of MobileNetV3Small ends",
