@@ -48,7 +48,7 @@ def blocks() -> list[tuple[str, list[str]]]:
     found = []
     for mark, indent, body in pattern.findall(README):
         lines = [line.removeprefix(indent) for line in body.replace("\\\n", " ").splitlines()]
-        found.append((mark, [line for line in lines if line.strip()]))
+        found.append((mark, [line for line in lines if line.strip() and line[0] != "#"]))
     return found
 
 
