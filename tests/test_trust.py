@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from skimage import io
 
-from landuse.evaluation import measured_images, measures, trust, verdicts
+from landuse.evaluation import map_trust, measured_images, measures, trust, verdicts
 from landuse.networks import shipped
-from landuse.outputs import area_tables, geotiffs, land_use_map, pages
+from landuse.outputs import (
+    area_tables,
+    geotiffs,
+    land_use_map,
+    map_layers,
+    pages,
+    quicklooks,
+)
 from landuse.patches import split_identity
 
 CLASSES = ["Forest", "River", "Town"]
@@ -191,6 +198,66 @@ def test_the_shipped_model_tells_of_real_places():
     assert told.model.startswith("eurosat_rgb, which comes with")
     assert told.measured.startswith("The model was right in 84.4 % ")
     assert told.digits() == 1
+    assert "went on" not in " ".join(told.cautions)  # its card says what it began with
+
+
+def shipped_trust():
+    """What the model that comes along tells, with the classes that it knows."""
+    return trust.of_model(record_of(GOOD), shipped.find_model("eurosat_rgb"))
+
+
+def test_the_classes_of_the_shipped_model_have_their_counts_of_real_places():
+    told = shipped_trust()
+    assert told.right_in_what("PermanentCrop") == "0 of 13 windows in real places"
+    assert told.right_in_what("Highway") == "3 of 9 windows in real places"
+    assert told.right_in_what("SeaLake") == ""  # never said there
+    assert told.precision["Industrial"] == 0.75
+    # 0 of 1 may be chance, 9 of 12 are enough
+    assert told.weak == ["PermanentCrop", "Highway", "Pasture"]
+    of_patches = trust.of_model(record_of(GOOD), "a.keras")
+    assert of_patches.right_in_what("River") == "97 % of test patches"
+    of_pixels = {**record_of(GOOD, part="other places", pixels=300), "task": "pixels"}
+    of_pixels["results"]["mean_iou"] = {"value": 0.9}
+    told = trust.of_model(of_pixels, "a.keras")
+    assert told.right_in_what("River") == "97 % of pixels of other places"
+
+
+def test_table_page_and_picture_say_what_the_shares_are_of(tmp_path):
+    names = ["PermanentCrop", "Highway", "SeaLake"]
+    labels = np.array([[0, 1, 2]], np.uint8)
+    place = (600_000.0, 640.0, 0.0, 4_850_000.0, 0.0, -640.0)
+
+    def made(told):
+        land_use = land_use_map.LandUseMap(labels, place, "EPSG:32632", names, trust=told)
+        area_tables.write_areas(tmp_path / "areas.csv", land_use)
+        with open(tmp_path / "areas.csv", newline="") as file:
+            table = list(csv.reader(file))
+        scene = map_layers.Picture(
+            np.full((64, 192, 3), 90, np.uint8), (*place[:1], 10.0, *place[2:5], -10.0)
+        )
+        data = pages._page_data(map_layers.scene_layer(scene, 100), land_use)
+        legend = [name for _, name in quicklooks._legend_texts(land_use, land_use.areas[:3])]
+        return (
+            [row[4] for row in table[:4]],
+            [entry["right"] for entry in data["classes"]],
+            data["trust"]["right_of"],
+            legend,
+            quicklooks._legend_note(land_use),
+        )
+
+    cells, entries, of, legend, note = made(shipped_trust())
+    assert cells == ["right of those called so, windows in real places", "0 of 13", "3 of 9", ""]
+    assert entries == ["0 of 13 windows in real places", "3 of 9 windows in real places", None]
+    assert of == "windows in real places"
+    assert legend[0] == "PermanentCrop (right in 0 of 13 windows in real places)"
+    assert legend[2] == "SeaLake"
+    assert "of the windows in real places that were called so, so many were so" in note
+    told = trust.Trust(precision={"Highway": 0.97}, precision_of="validation patches")
+    cells, entries, of, legend, note = made(told)
+    assert cells == ["right of those called so, % of validation patches", "", "97", ""]
+    assert entries == [None, "97 % of validation patches", None]
+    assert legend[1] == "Highway (right in 97 % of validation patches)"
+    assert "of the validation patches that were called so" in note
 
 
 @pytest.mark.parametrize(("low", "digits"), [(0.65, 1), (0.89, 1), (0.9, 2), (0.97, 2), (0.99, 3)])
@@ -222,7 +289,7 @@ def test_areas_have_the_digits_that_the_accuracy_allows(tmp_path):
     assert hectares == ["50", "4", "10", "0"]  # 46.72, 4.48, 12.8
     assert [row["percent of the classified area"] for row in rows] == ["70", "7", "20", ""]
     assert [row["pixels"] for row in rows] == ["73", "7", "20", "0"]
-    assert rows[0]["right where the map says so, %"] == "65"
+    assert rows[0]["right of those called so, % of test patches"] == "65"
     assert "only 65.0 %" in rows[0]["warning"] and "another sensor" in rows[0]["warning"]
     assert rows[1]["warning"] == ""
 
@@ -310,11 +377,29 @@ def test_a_map_tells_in_its_tags_what_it_was_told():
     told = trust.of_model(record_of(POOR), "a.keras").warned(["another sensor"])
     tags = geotiffs.metadata_tags(told.as_facts())
     assert not [name for name in tags if name.startswith("CLASS_")]  # numbers of classes only
-    again = trust.of_tags(tags)
+    again = map_trust.of_tags(tags)
     assert again.lines() == told.lines()
     assert list(again.warnings) == list(told.warnings)
     assert (again.model, again.precision) == (told.model, told.precision)
-    assert trust.of_tags({"MODEL": "model.keras"}) is None
+    assert again.right_in_what("Forest") == "65 % of test patches"
+    assert map_trust.of_tags({"MODEL": "model.keras"}) is None
+
+
+def test_counts_of_real_places_travel_in_the_tags():
+    tags = geotiffs.metadata_tags(shipped_trust().as_facts())
+    again = map_trust.of_tags(tags)
+    assert again.right_in_what("PermanentCrop") == "0 of 13 windows in real places"
+    assert again.right_in("SeaLake") == ""
+    assert again.weak == shipped_trust().weak
+    broken = map_trust.of_tags({**tags, "RIGHT_OF_SAID": '{"Highway": [3], "River": 7}'})
+    assert broken.right_in("Highway") == "33 %"
+
+
+def test_maps_made_before_say_patches_or_pixels():
+    tags = {"TRAINED": "a run", "PRECISIONS": '{"Forest": 0.65}', "METHOD": "dense"}
+    assert map_trust.of_tags(tags).right_in_what("Forest") == "65 % of patches"
+    tags["METHOD"] = "pixels"
+    assert map_trust.of_tags(tags).right_in_what("Forest") == "65 % of pixels"
 
 
 def test_a_check_stands_in_place_of_the_model():
@@ -328,10 +413,11 @@ def test_a_check_stands_in_place_of_the_model():
         },
         "warnings": [],
     }
-    told = trust.of_check(figures, "small_run")
+    told = map_trust.of_check(figures, "small_run")
     assert told.measured == (
         "This map is right in 81.0 % (95 % interval 75.0 to 87.0), by 200 points of a random "
         "sample that were labelled."
     )
     assert (told.weak, told.digits()) == (["River"], 1)
     assert told.precision == {"Forest": 0.95, "River": 0.5}
+    assert told.right_in_what("River") == "50 % of labelled points"
