@@ -317,9 +317,12 @@ def _patches_of(results: Mapping[str, Any]) -> str:
 
 def _of_weights(weights: Any) -> list[str]:
     """Say that a model which went on from another may have seen the images through that one."""
-    if not isinstance(weights, str) or not weights.endswith(".keras"):
+    if not isinstance(weights, str):
         return []
-    return [f"It went on from {Path(weights).name}, which may have learned from these images."]
+    began = shipped.SHIPPED[weights].file if weights in shipped.SHIPPED else Path(weights).name
+    if not began.endswith(".keras"):
+        return []
+    return [f"It went on from {began}, which may have learned from these images."]
 
 
 def _cautions(results: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
