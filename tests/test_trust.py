@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage import io
 
-from landuse.evaluation import map_trust, measured_images, measures, trust, verdicts
+from landuse.evaluation import map_trust, measured_images, measures, reports, trust, verdicts
 from landuse.networks import shipped
 from landuse.outputs import (
     area_tables,
@@ -374,6 +374,57 @@ def test_images_of_another_data_set_are_said(splits):
     (again / "Forest_9.jpg").write_bytes(b"")
     found = measured_images.find(model_record(), "a.keras", "split_c/test", None)
     assert found.note.endswith("; 1 of its images have the names of training images of the model")
+    assert found.condition == "if the model has not learned from these images"
+
+
+def test_where_the_split_of_the_model_is_not_at_hand_its_images_may_be_among_these(splits):
+    record = model_record()
+    (splits / "split_a").rename(splits / "elsewhere")
+    found = measured_images.find(record, "a.keras", "split_b/validation", None)
+    assert found.note == (
+        "these may be images that the model learned from: its split (split_a) is not at hand to "
+        "compare"
+    )
+    assert (found.condition, found.learned) == (measured_images.UNSEEN, False)
+    assert found.name == "split_b_validation"
+    whole = measured_images.find(record, "a.keras", "elsewhere/validation", None)  # only moved
+    assert (whole.own, whole.condition) == (True, None)
+    assert measured_images.find({}, "a.keras", "split_b/validation", None).condition
+    assert measured_images.find(record, "a.keras", "elsewhere/train", None).learned
+
+
+def test_eurosat_cannot_measure_the_model_that_comes_along(splits):
+    path = shipped.find_model("eurosat_rgb")
+    found = measured_images.find(model_record(), path, "split_b/validation", None)
+    assert "learned from 21,168 of EuroSAT's RGB patches, so EuroSAT cannot" in found.note
+    assert found.learned
+    cut = splits / "cut"
+    for image in (splits / "split_b" / "validation").glob("*/*.png"):
+        place = cut / image.parent.name / f"{image.parent.name}_scene_{image.stem[-1]}_7.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(image.read_bytes())
+    record = {**model_record(), "split": {"name": "split_all", "fingerprint": "of another"}}
+    found = measured_images.find(record, path, "cut", None)
+    assert (found.learned, found.condition) == (False, "if none of these images is of EuroSAT")
+    with pytest.raises(ValueError, match=r"that it was trained on do not\. .*script 08"):
+        measured_images.find(record, path, None, None)
+
+
+def test_no_verdict_praises_a_model_by_what_it_may_have_learned_from():
+    report = report_of((np.array(GOOD) * 10).tolist())
+    found = verdicts.verdict(report, condition="if these are others")
+    assert verdicts.lines_of(found)[0].startswith(
+        "verdict: good for a map, if these are others; it is right in 96.3 %"
+    )
+    assert reports._verdict_lines({"verdict": found})[0].startswith(
+        "**Good for a map, if these are others**: "
+    )
+    found = verdicts.verdict(report, learned=True)
+    assert found["grade"] == "learned"
+    assert verdicts.lines_of(found)[0].startswith("verdict: nobody knows: it has learned from")
+    assert "labelled patches of other places" in found["next_steps"][0]
+    poor = verdicts.verdict(report_of(POOR), condition="if these are others", learned=True)
+    assert verdicts.lines_of(poor)[0].startswith("verdict: poor: do not trust its maps; ")
 
 
 def test_a_map_tells_in_its_tags_what_it_was_told():

@@ -30,6 +30,10 @@ class ShippedModel:
     said_and_right : mapping of str to tuple of int
         By class, of the same windows: how many it called so, and how many of these are so. A class
         that it never named there is left out.
+    learned_from : str
+        How many of which patches; a phrase.
+    data_set : str
+        What these patches are called; their files are named <Class>_<number>.
     """
 
     file: str
@@ -38,6 +42,8 @@ class ShippedModel:
     right: int = 0
     known_for: str = ""
     said_and_right: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    learned_from: str = ""
+    data_set: str = ""
 
 
 SHIPPED = {
@@ -58,6 +64,8 @@ SHIPPED = {
             "Residential": (98, 96),
             "River": (15, 13),
         },
+        learned_from="21,168 of EuroSAT's RGB patches",
+        data_set="EuroSAT",
     )
 }
 DEFAULT = "eurosat_rgb"  # what is used when no model is named and none has been trained
