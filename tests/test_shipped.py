@@ -73,6 +73,16 @@ def test_what_is_shipped_is_whole_and_has_a_card():
         assert record["class_names"] == sorted(record["class_names"])
         accuracy = 100 * record["results"]["accuracy"]["value"]
         assert f"| {accuracy:.2f} (" in card
+        for label, (said, right) in model.said_and_right.items():
+            assert f"{label} {right} of {said}" in card.replace("\n", " ")
+
+
+def test_readme_and_card_do_not_say_that_its_patches_were_never_seen(repository):
+    """Neighbours of them were trained on, as script 06 says."""
+    for name in ("README.md", "models/eurosat_rgb.md"):
+        text = (repository / name).read_text(encoding="utf-8")
+        assert "never seen, but" not in text and "it has never seen |" not in text
+        assert "that it was not trained on" in text and "eighbours of the" in text
 
 
 def test_the_counts_of_its_classes_add_up():
