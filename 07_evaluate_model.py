@@ -124,6 +124,8 @@ def main() -> None:
             yardstick=measure_yardstick(path_to_model, patches, labels, record["class_names"]),
             seed=SEED,
             conformal=conformal,
+            condition=measured.condition,
+            learned=measured.learned,
         )
         if CALIBRATE:
             # so that maps can have prediction sets, and script 06 their size as a band

@@ -17,8 +17,8 @@ import pytest
 
 from image_functions import BANDS_MS, pooled_statistics
 from landuse import devices, files
-from landuse.mapping import block_classes, map_blocks
-from landuse.networks import model_files
+from landuse.mapping import block_classes, classification, map_blocks
+from landuse.networks import engines, model_files
 from landuse.rasters import reading, writing
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -492,6 +492,46 @@ def test_a_network_without_a_dense_form_goes_window_by_window(set_up, place, cap
     (said,) = [line for line in lines if "window by window, not dense" in line]
     assert "its layer 'no_larger' (UpSampling2D) has no counterpart" in said
     assert any("method 'windows'" in line for line in lines)
+
+
+def test_an_engine_that_cannot_compute_it_is_said_once_and_shortly(
+    set_up, place, monkeypatch, capsys
+):
+    makes = classification._predict
+
+    def predict(model, shape, engine, precision, dense_stride):
+        if engine == "openvino" and dense_stride is None:
+            raise RuntimeError(FROM_OPENVINO)
+        return makes(model, shape, "keras", precision, dense_stride)
+
+    set_up(PATH_TO_MODEL=str(place / "not_dense.keras"))
+    monkeypatch.setattr(classification, "_predict", predict)
+    monkeypatch.setattr(engines, "choose", lambda *_: ("openvino", "it is fast"))
+    step.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "window by window, not dense" in line]) == 1
+    (said,) = [line for line in lines if line.startswith("engine: ")]
+    assert said == (
+        "engine: keras (OpenVINO cannot compute this network: Model wasn't fully converted. "
+        "Summary: -- No conversion rule found for operations: Betainc)"
+    )
+
+
+FROM_OPENVINO = """Exception from src/inference/src/cpp/core.cpp:84:
+Check 'false' failed at src/frontends/common_translators/src/unconverted_ops_report.cpp:151:
+FrontEnd API failed with OpConversionFailure:
+Model wasn't fully converted.
+Summary:
+-- No conversion rule found for operations: Betainc
+To facilitate the conversion of unsupported operations, refer to Frontend Extension documentation: \
+https://docs.openvino.ai/latest/openvino_docs_Extensibility_UG_Frontend_Extensions.html
+"""
+
+
+def test_the_reason_of_an_engine_ends_after_a_word():
+    told = engines.reason_of(RuntimeError("no kernel " * 40))
+    assert len(told) <= 200 and told.endswith(("no ...", "kernel ..."))
+    assert engines.reason_of(RuntimeError("Exception from a/b.cpp:1:\n")) == "RuntimeError"
 
 
 def test_a_dense_map_of_a_network_without_a_dense_form_is_refused(set_up, place, capsys):

@@ -83,6 +83,8 @@ def check_report(folder, printed):
     assert report["part"] == "test"
     assert report["confusion_matrix"] == [[4, 0, 0], [0, 0, 0], [1, 0, 3]]
     assert report["accuracy"]["value"] == 7 / 8
+    assert report["verdict"]["condition"] == "if the model has not learned from these images"
+    assert "verdict: usable with care, if the model has not learned from" in printed
     assert (folder / "worst_confusions.png").is_file()
     assert "8 images of the test part" in printed
     assert "page on the model: " in printed
@@ -183,4 +185,5 @@ def test_the_model_that_comes_along_is_measured_but_never_written_to(repository,
     beside = tmp_path / "runs" / "eurosat_rgb"
     # the folder is called "set", and its images are of another split than the model's
     assert (beside / "evaluation_set_validation" / "report.md").is_file()
+    assert "learned from 21,168 of EuroSAT's RGB patches; these images have other" in done.stdout
     assert (beside / "model.html").is_file()

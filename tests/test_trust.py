@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from skimage import io
 
-from landuse.evaluation import measured_images, measures, trust, verdicts
+from landuse.evaluation import map_trust, measured_images, measures, reports, trust, verdicts
 from landuse.networks import shipped
-from landuse.outputs import area_tables, geotiffs, land_use_map, pages
+from landuse.outputs import (
+    area_tables,
+    geotiffs,
+    land_use_map,
+    map_layers,
+    pages,
+    quicklooks,
+)
 from landuse.patches import split_identity
 
 CLASSES = ["Forest", "River", "Town"]
@@ -161,8 +168,9 @@ def test_cautions():
 
 
 def test_a_model_that_went_on_from_another_may_know_the_images():
-    record = record_of(GOOD) | {"weights": "models/eurosat_rgb.keras"}
-    assert "went on from eurosat_rgb.keras" in trust.of_model(record, "a.keras").cautions[-1]
+    for weights in ("models/eurosat_rgb.keras", "eurosat_rgb"):
+        record = record_of(GOOD) | {"weights": weights}
+        assert "went on from eurosat_rgb.keras" in trust.of_model(record, "a.keras").cautions[-1]
     record = record_of(GOOD) | {"weights": "imagenet"}
     assert "went on" not in " ".join(trust.of_model(record, "a.keras").cautions)
 
@@ -191,6 +199,68 @@ def test_the_shipped_model_tells_of_real_places():
     assert told.model.startswith("eurosat_rgb, which comes with")
     assert told.measured.startswith("The model was right in 84.4 % ")
     assert told.digits() == 1
+    record["weights"] = "eurosat_rgb"  # as it has itself: its card says what it began with
+    told = trust.of_model(record, shipped.find_model("eurosat_rgb"))
+    assert "went on" not in " ".join(told.cautions)
+
+
+def shipped_trust():
+    """What the model that comes along tells, with the classes that it knows."""
+    return trust.of_model(record_of(GOOD), shipped.find_model("eurosat_rgb"))
+
+
+def test_the_classes_of_the_shipped_model_have_their_counts_of_real_places():
+    told = shipped_trust()
+    assert told.right_in_what("PermanentCrop") == "0 of 13 windows in real places"
+    assert told.right_in_what("Highway") == "3 of 9 windows in real places"
+    assert told.right_in_what("SeaLake") == ""  # never said there
+    assert told.precision["Industrial"] == 0.75
+    # 0 of 1 may be chance, 9 of 12 are enough
+    assert told.weak == ["PermanentCrop", "Highway", "Pasture"]
+    of_patches = trust.of_model(record_of(GOOD), "a.keras")
+    assert of_patches.right_in_what("River") == "97 % of test patches"
+    of_pixels = {**record_of(GOOD, part="other places", pixels=300), "task": "pixels"}
+    of_pixels["results"]["mean_iou"] = {"value": 0.9}
+    told = trust.of_model(of_pixels, "a.keras")
+    assert told.right_in_what("River") == "97 % of pixels of other places"
+
+
+def test_table_page_and_picture_say_what_the_shares_are_of(tmp_path):
+    names = ["PermanentCrop", "Highway", "SeaLake"]
+    labels = np.array([[0, 1, 2]], np.uint8)
+    place = (600_000.0, 640.0, 0.0, 4_850_000.0, 0.0, -640.0)
+
+    def made(told):
+        land_use = land_use_map.LandUseMap(labels, place, "EPSG:32632", names, trust=told)
+        area_tables.write_areas(tmp_path / "areas.csv", land_use)
+        with open(tmp_path / "areas.csv", newline="") as file:
+            table = list(csv.reader(file))
+        scene = map_layers.Picture(
+            np.full((64, 192, 3), 90, np.uint8), (*place[:1], 10.0, *place[2:5], -10.0)
+        )
+        data = pages._page_data(map_layers.scene_layer(scene, 100), land_use)
+        legend = [name for _, name in quicklooks._legend_texts(land_use, land_use.areas[:3])]
+        return (
+            [row[4] for row in table[:4]],
+            [entry["right"] for entry in data["classes"]],
+            data["trust"]["right_of"],
+            legend,
+            quicklooks._legend_note(land_use),
+        )
+
+    cells, entries, of, legend, note = made(shipped_trust())
+    assert cells == ["right of those called so, windows in real places", "0 of 13", "3 of 9", ""]
+    assert entries == ["0 of 13 windows in real places", "3 of 9 windows in real places", None]
+    assert of == "windows in real places"
+    assert legend[0] == "PermanentCrop (right in 0 of 13 windows in real places)"
+    assert legend[2] == "SeaLake"
+    assert "of the windows in real places that were called so, so many were so" in note
+    told = trust.Trust(precision={"Highway": 0.97}, precision_of="validation patches")
+    cells, entries, of, legend, note = made(told)
+    assert cells == ["right of those called so, % of validation patches", "", "97", ""]
+    assert entries == [None, "97 % of validation patches", None]
+    assert legend[1] == "Highway (right in 97 % of validation patches)"
+    assert "of the validation patches that were called so" in note
 
 
 @pytest.mark.parametrize(("low", "digits"), [(0.65, 1), (0.89, 1), (0.9, 2), (0.97, 2), (0.99, 3)])
@@ -222,7 +292,7 @@ def test_areas_have_the_digits_that_the_accuracy_allows(tmp_path):
     assert hectares == ["50", "4", "10", "0"]  # 46.72, 4.48, 12.8
     assert [row["percent of the classified area"] for row in rows] == ["70", "7", "20", ""]
     assert [row["pixels"] for row in rows] == ["73", "7", "20", "0"]
-    assert rows[0]["right where the map says so, %"] == "65"
+    assert rows[0]["right of those called so, % of test patches"] == "65"
     assert "only 65.0 %" in rows[0]["warning"] and "another sensor" in rows[0]["warning"]
     assert rows[1]["warning"] == ""
 
@@ -304,17 +374,86 @@ def test_images_of_another_data_set_are_said(splits):
     (again / "Forest_9.jpg").write_bytes(b"")
     found = measured_images.find(model_record(), "a.keras", "split_c/test", None)
     assert found.note.endswith("; 1 of its images have the names of training images of the model")
+    assert found.condition == "if the model has not learned from these images"
+
+
+def test_where_the_split_of_the_model_is_not_at_hand_its_images_may_be_among_these(splits):
+    record = model_record()
+    (splits / "split_a").rename(splits / "elsewhere")
+    found = measured_images.find(record, "a.keras", "split_b/validation", None)
+    assert found.note == (
+        "these may be images that the model learned from: its split (split_a) is not at hand to "
+        "compare"
+    )
+    assert (found.condition, found.learned) == (measured_images.UNSEEN, False)
+    assert found.name == "split_b_validation"
+    whole = measured_images.find(record, "a.keras", "elsewhere/validation", None)  # only moved
+    assert (whole.own, whole.condition) == (True, None)
+    assert measured_images.find({}, "a.keras", "split_b/validation", None).condition
+    assert measured_images.find(record, "a.keras", "elsewhere/train", None).learned
+
+
+def test_eurosat_cannot_measure_the_model_that_comes_along(splits):
+    path = shipped.find_model("eurosat_rgb")
+    found = measured_images.find(model_record(), path, "split_b/validation", None)
+    assert "learned from 21,168 of EuroSAT's RGB patches, so EuroSAT cannot" in found.note
+    assert found.learned
+    cut = splits / "cut"
+    for image in (splits / "split_b" / "validation").glob("*/*.png"):
+        place = cut / image.parent.name / f"{image.parent.name}_scene_{image.stem[-1]}_7.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(image.read_bytes())
+    record = {**model_record(), "split": {"name": "split_all", "fingerprint": "of another"}}
+    found = measured_images.find(record, path, "cut", None)
+    assert (found.learned, found.condition) == (False, "if none of these images is of EuroSAT")
+    with pytest.raises(ValueError, match=r"that it was trained on do not\. .*script 08"):
+        measured_images.find(record, path, None, None)
+
+
+def test_no_verdict_praises_a_model_by_what_it_may_have_learned_from():
+    report = report_of((np.array(GOOD) * 10).tolist())
+    found = verdicts.verdict(report, condition="if these are others")
+    assert verdicts.lines_of(found)[0].startswith(
+        "verdict: good for a map, if these are others; it is right in 96.3 %"
+    )
+    assert reports._verdict_lines({"verdict": found})[0].startswith(
+        "**Good for a map, if these are others**: "
+    )
+    found = verdicts.verdict(report, learned=True)
+    assert found["grade"] == "learned"
+    assert verdicts.lines_of(found)[0].startswith("verdict: nobody knows: it has learned from")
+    assert "labelled patches of other places" in found["next_steps"][0]
+    poor = verdicts.verdict(report_of(POOR), condition="if these are others", learned=True)
+    assert verdicts.lines_of(poor)[0].startswith("verdict: poor: do not trust its maps; ")
 
 
 def test_a_map_tells_in_its_tags_what_it_was_told():
     told = trust.of_model(record_of(POOR), "a.keras").warned(["another sensor"])
     tags = geotiffs.metadata_tags(told.as_facts())
     assert not [name for name in tags if name.startswith("CLASS_")]  # numbers of classes only
-    again = trust.of_tags(tags)
+    again = map_trust.of_tags(tags)
     assert again.lines() == told.lines()
     assert list(again.warnings) == list(told.warnings)
     assert (again.model, again.precision) == (told.model, told.precision)
-    assert trust.of_tags({"MODEL": "model.keras"}) is None
+    assert again.right_in_what("Forest") == "65 % of test patches"
+    assert map_trust.of_tags({"MODEL": "model.keras"}) is None
+
+
+def test_counts_of_real_places_travel_in_the_tags():
+    tags = geotiffs.metadata_tags(shipped_trust().as_facts())
+    again = map_trust.of_tags(tags)
+    assert again.right_in_what("PermanentCrop") == "0 of 13 windows in real places"
+    assert again.right_in("SeaLake") == ""
+    assert again.weak == shipped_trust().weak
+    broken = map_trust.of_tags({**tags, "RIGHT_OF_SAID": '{"Highway": [3], "River": 7}'})
+    assert broken.right_in("Highway") == "33 %"
+
+
+def test_maps_made_before_say_patches_or_pixels():
+    tags = {"TRAINED": "a run", "PRECISIONS": '{"Forest": 0.65}', "METHOD": "dense"}
+    assert map_trust.of_tags(tags).right_in_what("Forest") == "65 % of patches"
+    tags["METHOD"] = "pixels"
+    assert map_trust.of_tags(tags).right_in_what("Forest") == "65 % of pixels"
 
 
 def test_a_check_stands_in_place_of_the_model():
@@ -328,10 +467,11 @@ def test_a_check_stands_in_place_of_the_model():
         },
         "warnings": [],
     }
-    told = trust.of_check(figures, "small_run")
+    told = map_trust.of_check(figures, "small_run")
     assert told.measured == (
         "This map is right in 81.0 % (95 % interval 75.0 to 87.0), by 200 points of a random "
         "sample that were labelled."
     )
     assert (told.weak, told.digits()) == (["River"], 1)
     assert told.precision == {"Forest": 0.95, "River": 0.5}
+    assert told.right_in_what("River") == "50 % of labelled points"

@@ -482,6 +482,7 @@ def test_warnings_and_accuracy_go_with_the_page(browser, tmp_path, scene, labels
         measured="It is right in half of them.",
         accuracy={"value": 0.5, "low": 0.4},
         precision={"River": 0.61},
+        precision_of="validation patches",
         warnings=["made for another sensor"],
     )
     pages.write_html(tmp_path / "a.html", map_of(labels, trust=told), picture_of(scene))
@@ -489,7 +490,9 @@ def test_warnings_and_accuracy_go_with_the_page(browser, tmp_path, scene, labels
     assert viewer.find("warnings").text == "Warning. Made for another sensor."
     assert "Model: run <x> of 1 May\nIt is right in half of them." in viewer.find("trust").text
     entries = viewer.browser.find_elements("css selector", "#legend button")
-    assert "River\nright in 61 %\n30 %" in [entry.text for entry in entries]  # of 33.3 %
+    shown = [entry.text for entry in entries]
+    assert "River\nright in 61 % of validation patches\n30 %" in shown  # of 33.3 %
+    assert "of the validation patches that were called so" in viewer.find("right-text").text
     assert viewer.errors() == []
 
 

@@ -1,15 +1,18 @@
 """Which images measure a model: those of its own split, or others, and what that means."""
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from landuse import files
+from landuse.networks import shipped
 from landuse.patches import class_folders, part_names, split_folders, split_identity
 
 SETTING = "PATH_TO_SPLIT_DATASETS"  # of a training script, in which a model remembers its split
+UNSEEN = "if the model has not learned from these images"
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,19 @@ class MeasuredImages:
         Whether it is a part of the split that the model was trained on; None: nobody knows.
     note : str or None
         What that says of the figures; None: what the part alone says.
+    condition : str or None
+        What must be so for a good figure to say that the model is good ("if ..."), where nobody
+        can look; None: nothing.
+    learned : bool
+        Whether the model has learned from most of them.
     """
 
     folder: Path
     part: str
     own: bool | None
     note: str | None
+    condition: str | None = None
+    learned: bool = False
 
     @property
     def name(self) -> str:
@@ -77,19 +87,49 @@ def find(
         return MeasuredImages(part_names.folder_of(own, chosen), part or chosen, True, None)
     folder = Path(images)
     name = part or _part_of(folder)
+    learned = name == "training"
     if own is not None and folder.resolve().parent == own.resolve():
-        return MeasuredImages(folder, name, True, None)
+        return MeasuredImages(folder, name, True, None, learned=learned)
     split = _split_of(record)
     if not split:
         note = "the model does not tell which images it has learned from"
-        return MeasuredImages(folder, name, None, note)
+        return MeasuredImages(folder, name, None, note, UNSEEN, learned)
     if part_names.part_of(folder.resolve().name) and _is(folder.resolve().parent, split):
-        return MeasuredImages(folder, name, True, None)
+        return MeasuredImages(folder, name, True, None, learned=learned)
+    came_along = shipped.name_of(path_to_model)
+    if came_along is not None and shipped.SHIPPED[came_along].learned_from:
+        return _for_shipped(shipped.SHIPPED[came_along], folder, name)
+    if own is None:
+        note = (
+            f"these may be images that the model learned from: its split ({split['name']}) is not "
+            "at hand to compare"
+        )
+        return MeasuredImages(folder, name, False, note, UNSEEN, learned)
     note = f"another data set than the one that the model was trained on ({split['name']})"
-    known = _known_images(folder, own) if own is not None else 0
+    known = _known_images(folder, own)
     if known:
         note += f"; {known:,} of its images have the names of training images of the model"
-    return MeasuredImages(folder, name, False, note)
+    return MeasuredImages(folder, name, False, note, UNSEEN if known else None, learned)
+
+
+def _for_shipped(model: shipped.ShippedModel, folder: Path, name: str) -> MeasuredImages:
+    """Tell what images mean for a model that comes along: its own are on nobody's disk."""
+    learned_from = f"the model learned from {model.learned_from}"
+    found = class_folders.find_images(folder, least_classes=1)
+    alike = sum(
+        bool(re.fullmatch(rf"{re.escape(label)}_\d+", image.stem))
+        for label, images in found.items()
+        for image in images
+    )
+    if 2 * alike > sum(map(len, found.values())):
+        note = (
+            f"{learned_from}, so {model.data_set} cannot measure it, and these images are named as "
+            f"those of {model.data_set}"
+        )
+        return MeasuredImages(folder, name, False, note, learned=True)
+    note = f"{learned_from}; these images have other names"
+    condition = f"if none of these images is of {model.data_set}"
+    return MeasuredImages(folder, name, False, note, condition, name == "training")
 
 
 def own_split(record: Mapping[str, Any], path_to_model: str | Path) -> Path | None:
@@ -130,6 +170,15 @@ def _say_where(record: Mapping[str, Any], path_to_model: str | Path) -> str:
     ask = "name a folder of labelled images, with a folder for each class, by PATH_TO_IMAGES"
     if not split:
         return f"{path_to_model} does not tell which images it has learned from: {ask}"
+    name = shipped.name_of(path_to_model)
+    if name is not None:
+        model = shipped.SHIPPED[name]
+        return (
+            f"the model {name} comes with these scripts, but the images that it was trained on do "
+            f"not. Name labelled patches of your own by PATH_TO_IMAGES (a folder with a folder for "
+            f"each class{f'; not of {model.data_set}' if model.data_set else ''}), or measure a "
+            "map of it by script 08"
+        )
     looked = " or ".join(map(str, places)) or "no place that it names"
     return (
         f"{path_to_model} was trained on the split {split.get('name')}, which is not (or not "

@@ -103,7 +103,7 @@ def _verdict_lines(report: Mapping[str, Any]) -> list[str]:
     found = report.get("verdict")
     if found is None:
         return []
-    words = verdicts.GRADES[found["grade"]]
+    words = verdicts.words_of(found)
     steps = [f"- {step[0].upper()}{step[1:]}." for step in found["next_steps"]]
     heading = ["What would help:", "", *steps, ""] if steps else []
     return [f"**{words[0].upper()}{words[1:]}**: {found['rule']}.", "", *heading]
@@ -175,6 +175,8 @@ def write_report(
     yardstick: measures.Interval | None = None,
     seed: int = 0,
     conformal: Mapping[str, Any] | None = None,
+    condition: str | None = None,
+    learned: bool = False,
 ) -> dict[str, Any]:
     """Measure a model's answers and write the report.
 
@@ -212,6 +214,8 @@ def write_report(
         Of the bootstrap.
     conformal : mapping, optional
         The thresholds of prediction sets in the model's record; their coverage is measured.
+    condition, learned : str, bool
+        Of the verdict; see `verdicts.verdict`.
 
     Returns
     -------
@@ -242,7 +246,9 @@ def write_report(
         for true, taken_for, count in measures.confused_pairs(matrix)
     ]
     columns = {} if history is None else report_figures.history_columns(history)
-    report["verdict"] = verdicts.verdict(report, columns, report_figures.phases_of(history))
+    report["verdict"] = verdicts.verdict(
+        report, columns, report_figures.phases_of(history), condition=condition, learned=learned
+    )
     accuracy = 100 * report["accuracy"]["value"]
     heading = f"{part} part: {len(labels):,} images, {accuracy:.2f} % right"
     figures = {

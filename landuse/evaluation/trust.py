@@ -1,6 +1,5 @@
 """How far a map can be trusted: which model made it, how right that is, and what speaks against."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,11 @@ class Trust:
     precision : mapping of str to float
         By class: the share, 0..1, of what is called so that is so. Classes without one are left
         out.
+    precision_of : str
+        What these are shares of: "validation patches", say.
+    right_of_said : mapping of str to (int, int)
+        By class, where each of them was counted by hand: how many of those called so are so, and
+        how many are called so. They are shown in place of the share, since they may be few.
     weak : sequence of str
         Classes of which less than 70 % is right, or found.
     warnings : sequence of str
@@ -42,6 +46,8 @@ class Trust:
     weak: Sequence[str] = ()
     warnings: Sequence[str] = ()
     cautions: Sequence[str] = ()
+    precision_of: str = "patches"
+    right_of_said: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def warned(self, warnings: Sequence[str]) -> "Trust":
         """Give the same with more warnings."""
@@ -53,6 +59,20 @@ class Trust:
         told = [self.measured, weak, *self.cautions]
         return [text for text in told if text]
 
+    def right_in(self, class_name: str) -> str:
+        """Say how much of what is called so is so: "97 %", "0 of 13", or "" where nobody knows."""
+        if class_name in self.right_of_said:
+            right, said = self.right_of_said[class_name]
+            return f"{right} of {said}"
+        share = self.precision.get(class_name)
+        return "" if share is None else f"{100 * share:.0f} %"
+
+    def right_in_what(self, class_name: str) -> str:
+        """Say it with what it was measured on: "97 % of validation patches"; "" as `right_in`."""
+        right = self.right_in(class_name)
+        counted = class_name in self.right_of_said
+        return right and f"{right}{' ' if counted else ' of '}{self.precision_of}"
+
     def as_facts(self) -> dict[str, Any]:
         """Return what is kept beside a map, as JSON can hold it."""
         return {
@@ -60,6 +80,9 @@ class Trust:
             "measured": self.measured,
             "accuracy": dict(self.accuracy) or None,
             "precisions": dict(self.precision) or None,
+            "precisions_of": self.precision_of if self.precision else None,
+            "right_of_said": {name: list(pair) for name, pair in self.right_of_said.items()}
+            or None,
             "weak_classes": list(self.weak),
             "warnings": list(self.warnings),
             "cautions": list(self.cautions),
@@ -126,11 +149,14 @@ def of_model(record: Mapping[str, Any], path: str | Path) -> Trust:
         measured=_measured(results, split),
         accuracy=results["accuracy"],
         precision=_precision(results),
+        precision_of=_patches_of(results),
         warnings=warnings,
-        cautions=[*_cautions(results, split), *_of_weights(record.get("weights"))],
+        cautions=_cautions(results, split),
     )
     name = shipped.name_of(path)
-    return told if name is None else _on_real_land(told, shipped.SHIPPED[name])
+    if name is not None:  # its card says what it began with
+        return _on_real_land(told, shipped.SHIPPED[name])
+    return replace(told, cautions=[*told.cautions, *_of_weights(record.get("weights"))])
 
 
 _PLACES = {  # where a model of pixels was measured, and what that means
@@ -162,6 +188,7 @@ def _of_pixels(told: Trust, grade: str, results: Mapping[str, Any]) -> Trust:
         ),
         accuracy=results["accuracy"],
         precision=_precision(results),
+        precision_of=f"pixels of {where.removeprefix('the ')}",
         warnings=[f"{poor}: much of this map is wrong"] if grade == "poor" else [],
         cautions=[*([caution] if caution else []), "Script 08 measures this map (UNIT = 'cell')."],
     )
@@ -203,7 +230,26 @@ def _on_real_land(told: Trust, model: shipped.ShippedModel) -> Trust:
         f"The model was right in {verdicts.percent_range(accuracy)} of {model.windows} windows of "
         f"other real places. {model.known_for} {told.measured}"
     )
-    return replace(told, measured=measured, accuracy=accuracy)
+    told = replace(told, measured=measured, accuracy=accuracy)
+    counts = model.said_and_right
+    if not counts:
+        return told
+    # Of a few windows, a low share may be chance.
+    highest = {
+        name: measures.wilson_interval(right, said)["high"] or 0.0
+        for name, (said, right) in counts.items()
+    }
+    weak = [name for name, high in highest.items() if high < verdicts.LEAST]
+    return replace(
+        told,
+        precision={name: right / said for name, (said, right) in counts.items()},
+        precision_of="windows in real places",
+        right_of_said={name: (right, said) for name, (said, right) in counts.items()},
+        weak=[
+            *sorted(weak, key=lambda name: (highest[name], name)),
+            *(name for name in told.weak if name not in weak),
+        ],
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -264,11 +310,19 @@ def _precision(results: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in found.items() if isinstance(value, float)}
 
 
+def _patches_of(results: Mapping[str, Any]) -> str:
+    part = results.get("part")
+    return f"{part} patches" if part in ("training", "validation", "test") else "patches"
+
+
 def _of_weights(weights: Any) -> list[str]:
     """Say that a model which went on from another may have seen the images through that one."""
-    if not isinstance(weights, str) or not weights.endswith(".keras"):
+    if not isinstance(weights, str):
         return []
-    return [f"It went on from {Path(weights).name}, which may have learned from these images."]
+    began = shipped.SHIPPED[weights].file if weights in shipped.SHIPPED else Path(weights).name
+    if not began.endswith(".keras"):
+        return []
+    return [f"It went on from {began}, which may have learned from these images."]
 
 
 def _cautions(results: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
@@ -293,70 +347,3 @@ def _cautions(results: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]
         "Script 08 measures this map."
     )
     return told
-
-
-def of_check(figures: Mapping[str, Any], model: str) -> Trust:
-    """Tell how far a map can be trusted that was checked, from the figures of script 08.
-
-    Parameters
-    ----------
-    figures : mapping
-        As `check_reports.figures_of` gives them, of a random or stratified sample.
-    model : str
-        Which model made the map.
-
-    Returns
-    -------
-    Trust
-    """
-    overall = figures["overall_accuracy"]
-    users = figures["users_accuracy"]
-    precision = {name: row["value"] for name, row in users.items() if row["value"] is not None}
-    return Trust(
-        model=model,
-        measured=(
-            f"This map is right in {verdicts.percent_range(overall)}, by {figures['points']:,} "
-            "points of a random sample that were labelled."
-        ),
-        accuracy={what: overall[what] for what in ("value", "low", "high")},
-        precision=precision,
-        weak=sorted(
-            (name for name, value in precision.items() if value < verdicts.LEAST),
-            key=lambda name: (precision[name], name),
-        ),
-        warnings=list(figures["warnings"]),
-    )
-
-
-def of_tags(tags: Mapping[str, str]) -> Trust | None:
-    """Read what a map tells of itself in the tags of its GeoTIFF (`Trust.as_facts`).
-
-    Parameters
-    ----------
-    tags : mapping of str
-        Names in upper case; lists and mappings are JSON.
-
-    Returns
-    -------
-    Trust or None
-        None for a map that tells nothing, as older ones.
-    """
-    if "TRAINED" not in tags:
-        return None
-
-    def read(name: str, kind: type) -> Any:
-        try:
-            value = json.loads(tags.get(name, ""))
-        except ValueError:
-            return kind()
-        return value if isinstance(value, kind) else kind()
-
-    return Trust(
-        model=tags["TRAINED"],
-        measured=tags.get("MEASURED", ""),
-        accuracy=read("ACCURACY", dict),
-        precision=read("PRECISIONS", dict) or read("CLASS_PRECISION", dict),  # older maps
-        weak=read("WEAK_CLASSES", list),
-        warnings=read("WARNINGS", list),
-        cautions=read("CAUTIONS", list),
-    )

@@ -33,6 +33,7 @@ GRADES = {
     "usable": "usable with care",
     "poor": "poor: do not trust its maps",
     "unknown": "nobody knows: it was not measured",
+    "learned": "nobody knows: it has learned from these images, or from most of them",
 }
 
 
@@ -86,6 +87,9 @@ def verdict(
     report: Mapping[str, Any],
     history: Mapping[str, np.ndarray] | None = None,
     phases: Sequence[str] = (),
+    *,
+    condition: str | None = None,
+    learned: bool = False,
 ) -> dict[str, Any]:
     """Judge a report, and say what would help.
 
@@ -97,28 +101,48 @@ def verdict(
         Columns of the training, as `report_figures.history_columns` gives them.
     phases : sequence of str
         Names of the phases in the history, in their order.
+    condition : str, optional
+        What must be so for a good figure to say that the model is good: "if ...".
+    learned : bool
+        Whether the model has learned from most of the images, so that a good figure says nothing.
 
     Returns
     -------
     dict
-        "grade", "rule" (what decided, a sentence), "next_steps" (list of sentences, the most
-        useful first).
+        "grade" (as of `grade`, or "learned"), "rule" (what decided, a sentence), "next_steps" (list
+        of sentences, the most useful first), "condition" where a good or usable model has one.
     """
     matrix = np.array(report["confusion_matrix"])
     share = float(matrix.sum(axis=1).max() / matrix.sum())
     results = {**report, "most_frequent_class": share}
     found = grade(results)
+    rule = _rule(found, results)
+    if learned and found in ("good", "usable"):
+        found = "learned"
     steps = [
-        _say_few(report),
+        _SAY_LEARNED if found == "learned" else _say_few(report),
         *_say_of_training(report, history or {}, phases),
         _say_yardstick(report),
         *_say_confused(report),
     ]
     return {
         "grade": found,
-        "rule": _rule(found, results),
+        "rule": rule,
         "next_steps": [step for step in steps if step],
+        **({"condition": condition} if condition and found in ("good", "usable") else {}),
     }
+
+
+_SAY_LEARNED = (
+    "measure it on labelled patches of other places (script 07, PATH_TO_IMAGES), or measure a map "
+    "of it (script 08)"
+)
+
+
+def words_of(found: Mapping[str, Any]) -> str:
+    """Return the grade of a verdict in words, with its condition."""
+    condition = found.get("condition")
+    return GRADES[found["grade"]] + (f", {condition}" if condition else "")
 
 
 def percent_range(interval: Mapping[str, Any]) -> str:
@@ -236,6 +260,6 @@ def _say_confused(report: Mapping[str, Any]) -> list[str]:
 def lines_of(found: Mapping[str, Any]) -> list[str]:
     """Return a verdict as lines for a terminal."""
     return [
-        f"verdict: {GRADES[found['grade']]}; {found['rule']}",
+        f"verdict: {words_of(found)}; {found['rule']}",
         *(f"  next: {step}" for step in found["next_steps"]),
     ]

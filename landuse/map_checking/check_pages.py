@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from landuse import map_values
-from landuse.evaluation import trust
+from landuse.evaluation import map_trust, trust
 from landuse.map_checking import map_checks
 from landuse.outputs import land_use_map, map_layers, pages
 from landuse.rasters import geotransforms, label_maps, point_files
@@ -46,10 +46,10 @@ def page_points(check: map_checks.MapCheck) -> list[pages.PagePoint]:
 
 def trust_of(label_map: label_maps.LabelMap, figures: Mapping[str, Any]) -> trust.Trust | None:
     """Tell how far a map can be trusted: by a random sample, else by what the map itself says."""
-    told = trust.of_tags(label_map.metadata)
+    told = map_trust.of_tags(label_map.metadata)
     if "area_shares" not in figures:
         return told
-    return trust.of_check(figures, told.model if told is not None else "not named")
+    return map_trust.of_check(figures, told.model if told is not None else "not named")
 
 
 def write_map_page(

@@ -17,7 +17,7 @@ def tell(base: Path, told: trust.Trust, report: Path) -> list[Path]:
     base : Path
         What the names of the files begin with: the map's, without "_label.tif".
     told : Trust
-        Of the check, as `trust.of_check` gives it.
+        Of the check, as `map_trust.of_check` gives it.
     report : Path
         Of the check.
 

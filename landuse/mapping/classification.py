@@ -71,13 +71,17 @@ def network_for(
         predict = _predict(model, shape, engine, chosen, dense_stride)
         return ReadyNetwork(predict, method, engine, chosen, batch_size, size, reason)
 
+    told: list[Exception] = []  # one engine may try after the other
+
     def ready_by(engine: str, reason: str) -> ReadyNetwork:
         try:
             return ready(plan.method, engine, reason)
         except engines.NoDenseFormError as error:
             if plan.wanted_method == "dense":
                 raise ValueError(f"METHOD = 'dense' is not possible: {error}") from error
-            print(f"  window by window, not dense: {error}")
+            if not told:
+                print(f"  window by window, not dense: {error}")
+            told.append(error)
             return ready("windows", engine, reason)
 
     best, reason = engines.choose(engine, saved_blocks.engine_of(plan.unfinished))
@@ -86,8 +90,8 @@ def network_for(
     except RuntimeError as error:  # of OpenVINO or onnxruntime, about a layer they do not know
         if engine != "auto" or best == "keras":
             raise
-        why = " ".join(str(error).split())[:200]
-        network = ready_by("keras", f"{engines.RUNTIMES[best]} cannot compute this network: {why}")
+        why = f"{engines.RUNTIMES[best]} cannot compute this network: {engines.reason_of(error)}"
+        network = ready_by("keras", why)
     return network._replace(seconds=announce(plan, network))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from landuse import map_values
-from landuse.evaluation import trust
+from landuse.evaluation import map_trust, trust
 from landuse.mapping import plans, several_labels
 from landuse.rasters import descriptions, label_maps, reading
 
@@ -139,7 +139,7 @@ def trust_of(maps: Sequence[JoinedMap]) -> trust.Trust | None:
 
     The accuracy is that of the model, if one made all; warnings say of how many maps they are.
     """
-    told = [trust.of_tags(one.tags) for one in maps]
+    told = [map_trust.of_tags(one.tags) for one in maps]
     counts = Counter(text for one in told if one is not None for text in set(one.warnings))
     warnings = [
         text if count == len(maps) else f"in {count} of {len(maps)} maps: {text}"
@@ -151,7 +151,7 @@ def trust_of(maps: Sequence[JoinedMap]) -> trust.Trust | None:
     if len(models) > 1:
         warnings.insert(0, f"the maps were made by {len(models)} models: their classes may differ")
         return trust.Trust(model=f"{len(models)} models", warnings=warnings)
-    common = trust.of_tags(common_tags(maps))
+    common = map_trust.of_tags(common_tags(maps))
     return None if common is None else replace(common, warnings=warnings)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import textwrap
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -326,6 +328,26 @@ def seconds_of_calls(
         start = time.perf_counter()
         predict(pixels)
     return calls * (time.perf_counter() - start)
+
+
+_PLACES_IN_CODE = re.compile(
+    r"Exception from \S+:\d+:|Check '.*?' failed at \S+:\d+:|FrontEnd API failed with \w+:"
+)
+
+
+def reason_of(error: Exception, longest: int = 200) -> str:
+    """Give what an engine says of a network that it cannot compute, as a line for people.
+
+    Parameters
+    ----------
+    error : Exception
+        Of OpenVINO or onnxruntime; where in their code it happened is left out.
+    longest : int
+        Letters; a longer text ends after a word, with "...".
+    """
+    text = " ".join(_PLACES_IN_CODE.sub(" ", str(error)).split())
+    text = text.partition(" To facilitate the conversion")[0]  # advice to those who write engines
+    return textwrap.shorten(text, longest, placeholder=" ...") or type(error).__name__
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,8 @@ def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     """Write the areas of a map as CSV: class, pixels, hectares, percent; nodata in the last row.
 
     Of a map that knows how right its model is, areas have the digits that this allows, and each
-    class its precision; where something speaks against the map, the first row says what.
+    class how much of what is called so is so, and of what that was measured on. Where something
+    speaks against the map, the first row says what.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     head = ["class", "pixels", f"hectares ({measured})", "percent of the classified area"]
     warnings: list[str] = []
     if trust is not None:
-        head.append("right where the map says so, %")
+        unit_of_share = "" if trust.right_of_said else "% of "
+        head.append(f"right of those called so, {unit_of_share}{trust.precision_of}")
         warnings = ["; ".join(trust.warnings)] if trust.warnings else []
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -37,8 +39,7 @@ def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
         hectares = f"{land_use.hectares_of(row):.2f}" if unit is not None else ""
         cells = [row.class_name, row.pixels, hectares, percent]
         if trust is not None:
-            precision = trust.precision.get(row.class_name)
-            right = "" if precision is None else f"{100 * precision:.0f}"
+            right = trust.right_in(row.class_name).removesuffix(" %")
             cells[2:] = [_short(hectares), _short(percent), right]
         writer.writerow([*cells, *warnings])
         warnings = [""] * len(warnings)

@@ -90,7 +90,7 @@ def _class_data(
     land_use: land_use_map.LandUseMap, area: land_use_map.Area, colour: class_colours.Colour
 ) -> dict[str, Any]:
     percent = area.percent or 0.0
-    precision = None if land_use.trust is None else land_use.trust.precision.get(area.class_name)
+    told = land_use.trust
     hectares = land_use.hectares_of(area)
     return {
         "name": area.class_name,
@@ -98,12 +98,17 @@ def _class_data(
         "percent": percent,
         "share": land_use.share_text(percent) if percent else "–",
         "hectares": f"{hectares:,.1f}".removesuffix(".0") + " ha",
-        "right": None if precision is None else f"{100 * precision:.0f} %",
+        "right": (told.right_in_what(area.class_name) or None) if told is not None else None,
     }
 
 
 def _trust_data(told: trust.Trust) -> dict[str, Any]:
-    return {"model": told.model, "warnings": list(told.warnings), "lines": told.lines()}
+    return {
+        "model": told.model,
+        "warnings": list(told.warnings),
+        "lines": told.lines(),
+        "right_of": told.precision_of,
+    }
 
 
 def _as_json(data: dict[str, Any]) -> str:
@@ -136,8 +141,7 @@ def tell_anew(path: Path, told: trust.Trust) -> bool:
         return False
     data["trust"] = _trust_data(told)
     for entry in data["classes"]:
-        right = told.precision.get(entry["name"])
-        entry["right"] = None if right is None else f"{100 * right:.0f} %"
+        entry["right"] = told.right_in_what(entry["name"]) or None
     files.write_text(path, page[: found.start()] + _as_json(data) + page[found.end() :])
     return True
 

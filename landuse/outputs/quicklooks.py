@@ -81,12 +81,11 @@ def _legend_texts(
     land_use: land_use_map.LandUseMap, areas: Sequence[land_use_map.Area]
 ) -> list[tuple[str, str]]:
     """Return share and name of classes, the name with how often it is right."""
-    precision = {} if land_use.trust is None else land_use.trust.precision
     texts = []
     for area in areas:
         name = _shortened(area.class_name, _LONGEST_NAME)
-        if area.class_name in precision:
-            name += f" (right in {100 * precision[area.class_name]:.0f} %)"
+        if land_use.trust is not None and (right := land_use.trust.right_in_what(area.class_name)):
+            name += f" (right in {right})"
         texts.append((land_use.share_text(area.percent or 0.0), name))
     return texts
 
@@ -147,7 +146,8 @@ def _legend_note(land_use: land_use_map.LandUseMap) -> str:
         parts.append(f"No data (light grey): {part} of the scene.")
     trust = [] if land_use.trust is None else land_use.trust.lines()
     if land_use.trust is not None and land_use.trust.precision:
-        trust.append("In brackets: of what was called so when that was measured, so much was so.")
+        of = land_use.trust.precision_of
+        trust.append(f"In brackets: of the {of} that were called so, so many were so.")
     return "  ".join([*parts, land_use.caption, *trust]).strip()
 
 
