@@ -209,7 +209,9 @@ def read_data(
     has_test = split_folders.has_part(path_to_split, "test")
     test = _read_part(listing, "test", band_names, skip_bad)[0] if has_test else None
     _check_batch_size(batch_size, len(train.labels), path_to_split)
-    statistics = band_statistics.training_statistics(path_to_split, train.patches, band_names)
+    statistics = band_statistics.training_statistics(
+        path_to_split, train.patches, band_names, train.files
+    )
     units = statistics["units"]
     if units == "DN" and band_names == list(sensor.true_colour):
         used = ", ".join(band_names)
