@@ -12,8 +12,9 @@ the longitude of georeferenced patches or by published lists of names. SPLIT = "
 neighbours together, by blocks of the ground or by an attribute of the polygons that script
 00_cut_patches cut from. How far the parts are apart is said.
 
-The same settings again do nothing. A split with other settings is replaced only with
-DELETE_OLD_PATH_TO_SPLIT_DATASETS, and only if this script made it.
+The same settings and images again do nothing. A split with other settings, or of images that have
+changed since, is replaced only with DELETE_OLD_PATH_TO_SPLIT_DATASETS, and only if this script made
+it. With that, it is always made anew.
 
 Run:
     python 01_split_data_to_train_and_validation.py
@@ -52,7 +53,8 @@ BAND_NAMES: list[str] | None = None  # B02 B03 ...: in the order of the files; N
 PROCESSING_LEVEL: Literal["L1C", "L2A"] | None = None  # None: as bands and names of the files tell
 
 # What is there already
-DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: replace an older split that this script made
+DELETE_OLD_PATH_TO_SPLIT_DATASETS = False  # True: make it anew, also in place of an older split
+# that this script made
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 Reads the training patches (<split>/train/<Class>/), prints for each band its mean, standard
 deviation, smallest and largest value, pooled over all pixels, and writes them, with percentiles,
-to <split>/statistics.json, where the training scripts find them. Without that file they measure the
-training patches themselves, each time anew.
+to <split>/statistics.json, where the training scripts find them. Without that file, or when the
+patches have changed since, they measure the training patches themselves, each time anew.
 
 Run:
     python statistics.py
@@ -32,8 +32,7 @@ def main() -> None:
     from pathlib import Path
 
     import image_functions
-    from landuse import files
-    from landuse.patches import split_folders
+    from landuse.patches import band_statistics, split_folders
 
     path = Path(PATH_TO_SPLIT_DATASETS) / "statistics.json"
     patches, _, _, paths = split_folders.load_part(
@@ -42,7 +41,7 @@ def main() -> None:
     band_names = split_folders.bands_of_part(PATH_TO_SPLIT_DATASETS, "train")
     values = image_functions.pooled_statistics(patches, band_names)
     print_table(values)
-    files.write_json(path, values)
+    band_statistics.write_statistics(path, values, paths)
     print(f"statistics of {len(paths):,} patches: {path}")
 
 

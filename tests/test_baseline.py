@@ -13,7 +13,7 @@ from test_training_scripts import CLASSES, MS, flags_of, make_split
 import image_functions
 from landuse import files, sensors
 from landuse.networks import dense, engines, inference_graphs, measurements, model_files, precisions
-from landuse.training import linear_classifiers
+from landuse.training import linear_classifiers, training_data, yardsticks
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RGB = list(sensors.BANDS_RGB)
@@ -275,12 +275,28 @@ def test_it_cannot_be_fine_tuned(ms_run):
         transfer.learned_network("VGG16", str(ms_run[0] / "model.keras"))
 
 
+def test_the_yardstick_that_is_kept_is_of_these_pixels(tmp_path):
+    make_split(tmp_path, "MS")
+    path = next((tmp_path / "train").glob("*/*.tif"))
+    size = path.stat().st_size
+
+    def kept():
+        images = sorted((tmp_path / "train").glob("*/*.tif"))
+        part = training_data.Part(np.empty(0), np.empty(0), images)
+        return yardsticks._cache(training_data.Data(part, part, list(CLASSES), MS, "DN", {}))
+
+    first = kept()
+    assert kept() == first
+    path.write_bytes(path.read_bytes()[:-2] + b"\x01\x02")
+    assert path.stat().st_size == size
+    assert kept() != first
+
+
 @pytest.mark.shared_data
 def test_real_patches_of_13_bands_are_told_apart_from_144(shared_data, tmp_path):
     import zipfile
 
     from landuse.patches import class_folders, image_files
-    from landuse.training import yardsticks
     from landuse.training.training_data import Data, Part
 
     with zipfile.ZipFile(shared_data / "eurosat" / "eurosat_ms_sample.zip") as archive:

@@ -285,6 +285,34 @@ def test_a_changed_source_and_lost_images_are_noticed(ms_folder, tmp_path):
         make(ms_folder, tmp_path / "split")
 
 
+def test_other_pixels_in_the_source_are_noticed_and_a_copy_of_the_same_is_none(ms_folder, tmp_path):
+    target, one = tmp_path / "split", ms_folder / "River" / "River_0.tif"
+    make(ms_folder, target)
+    before = snapshot(target)
+    shutil.copytree(ms_folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(ms_folder)
+    (tmp_path / "copy").rename(ms_folder)  # other files of other times, the same bytes
+    assert make(ms_folder, target) is False
+    write_ms(one, 900)  # of the same size
+    with pytest.raises(ValueError, match=r"1 images differ, such as .*River_0.tif; choose another"):
+        make(ms_folder, target)
+    assert snapshot(target) == before
+    assert make(ms_folder, target, delete_old=True) is True
+    assert next(target.glob(f"*/River/{one.name}")).read_bytes() == one.read_bytes()
+    assert make(ms_folder, target) is False
+    one.unlink()
+    one.write_bytes(b"another size")
+    with pytest.raises(ValueError, match="1 images differ"):
+        make(ms_folder, target)
+
+
+def test_a_split_that_is_to_be_replaced_is_made_anew_in_any_case(ms_folder, tmp_path):
+    make(ms_folder, tmp_path / "split")
+    (tmp_path / "split" / "statistics.json").write_text("{}")
+    assert make(ms_folder, tmp_path / "split", delete_old=True) is True
+    assert not (tmp_path / "split" / "statistics.json").exists()
+
+
 def test_a_failed_run_leaves_nothing_and_keeps_the_old(ms_folder, tmp_path, monkeypatch):
     target = tmp_path / "split"
     make(ms_folder, target)

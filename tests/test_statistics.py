@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from landuse.patches import band_statistics, split_folders
+
 
 @pytest.fixture
 def split(tmp_path):
@@ -35,6 +37,31 @@ def test_it_prints_the_table_and_writes_the_file(repository, split):
     assert values["std"] == [100.0] * 13
     assert values["units"] == "DN"
     assert values["percentiles"]["99.9"] == [1200.0] * 13
+
+
+def test_other_pixels_are_measured_anew(repository, split, capsys):
+    def used():
+        patches, _, _, images = split_folders.load_part(split, "train")
+        names = split_folders.bands_of_part(split, "train")
+        found = band_statistics.training_statistics(str(split), patches, names, images)
+        assert set(found) == set(band_statistics.pooled_statistics(patches, names))
+        return found["mean"][0], capsys.readouterr().out.rstrip().rpartition("\n")[2]
+
+    file = split / "statistics.json"
+    assert run(repository, "--path-to-split-datasets", split).returncode == 0
+    assert used() == (1100.0, f"statistics of the training images: {file}")
+    for path in split.glob("train/*/*.tif"):
+        pixels = tifffile.imread(path) - 1000
+        tifffile.imwrite(path, pixels, planarconfig="contig", photometric="minisblack")
+    mean, said = used()
+    assert mean == 100.0
+    assert "they have changed since it was written; statistics.py writes it anew" in said
+    older = json.loads(file.read_text())
+    assert older.pop("images")
+    file.write_text(json.dumps(older))  # as older versions wrote it
+    assert used()[0] == 1100.0
+    assert run(repository, "--path-to-split-datasets", split).returncode == 0
+    assert used() == (100.0, f"statistics of the training images: {file}")
 
 
 def test_bad_input_is_refused(repository, split):

@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import dataclasses
 import json
 import math
 
@@ -170,6 +171,30 @@ def test_other_images_are_refused(tmp_path):
         run.state.images = "those of yesterday"
         with pytest.raises(ValueError, match="other images"):
             run.describe(make_data(), "tiny")
+
+
+def test_other_contents_are_refused_and_a_copy_goes_on(tmp_path):
+    def data_in(folder, pixels):
+        files = [tmp_path / folder / "Forest" / f"{number}.tif" for number in range(3)]
+        files[0].parent.mkdir(parents=True)
+        for file in files:
+            file.write_bytes(pixels)
+        made = make_data()
+        part = dataclasses.replace(made.train, files=files)
+        return dataclasses.replace(made, train=part, validation=part)
+
+    before, copied, other = data_in("a", b"12"), data_in("b", b"12"), data_in("c", b"21")
+    with runs.open_run(tmp_path / "run", SETTINGS) as run:
+        run.describe(before, "tiny")
+        told = json.loads(json.dumps(vars(run.state)))["images"]
+        for recorded in ("", told, before.images_digest(), told.partition("-")[0]):
+            run.state.images = recorded  # the last: as older versions wrote it
+            run.describe(copied, "tiny")
+            assert run.state.images == told
+        for recorded in (told, before.images_digest()):
+            run.state.images = recorded
+            with pytest.raises(ValueError, match="other images"):
+                run.describe(other, "tiny")
 
 
 def test_a_nan_loss_stops_and_keeps_the_model(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landuse import files, sensors
+from landuse.patches import file_contents
 
 # Pooled over all pixels of EuroSAT MS; source: torchgeo, datamodules/eurosat.py.
 EUROSAT_STATISTICS: dict[str, Any] = {
@@ -27,6 +28,7 @@ EUROSAT_STATISTICS: dict[str, Any] = {
 }  # fmt: skip
 
 PERCENTILES = (0.1, 1.0, 50.0, 99.0, 99.9)
+OF_IMAGES = "images"  # in statistics.json: what tells of which images they are
 
 
 def _pieces(patches: Any, size: int = 256) -> Iterable[NDArray[Any]]:
@@ -111,20 +113,58 @@ def pooled_statistics(patches_iterable: Any, band_names: Sequence[str]) -> dict[
     }
 
 
-def training_statistics(path_to_split: str, patches: Any, band_names: Sequence[str]) -> dict:
-    """Give what statistics.py found, where it fits these patches; else measure them."""
+def write_statistics(
+    path: str | Path, statistics: Mapping[str, Any], images: Sequence[Path]
+) -> None:
+    """Write statistics as JSON, with what tells which images they are of.
+
+    Parameters
+    ----------
+    path : str or Path
+    statistics : mapping
+        What `pooled_statistics` gave.
+    images : sequence of Path
+        Whose pixels they are of.
+    """
+    files.write_json(path, {**statistics, OF_IMAGES: file_contents.digest(images)})
+
+
+def training_statistics(
+    path_to_split: str, patches: Any, band_names: Sequence[str], images: Sequence[Path] = ()
+) -> dict:
+    """Give what statistics.py found, where it fits these patches; else measure them.
+
+    Parameters
+    ----------
+    path_to_split : str
+        Folder that may hold statistics.json.
+    patches : array of shape (N, rows, columns, bands), uint8 or uint16
+    band_names : sequence of str
+        Of the patches.
+    images : sequence of Path
+        The files of the patches. A statistics.json of other contents is not taken; one that does
+        not say of which it is, as older versions wrote it, is. Without any, nothing is compared.
+
+    Returns
+    -------
+    dict
+        As `pooled_statistics` gives it.
+    """
     path = Path(path_to_split) / "statistics.json"
     if path.is_file():
         stored = files.read_json(path)
-        fault = _fault_of_statistics(stored, patches, band_names)
+        fault = _fault_of_statistics(stored, patches, band_names, images)
         if not fault:
             print(f"statistics of the training images: {path}")
+            stored.pop(OF_IMAGES, None)
             return _select_bands(stored, band_names)
         print(f"{path} does not fit the training images ({fault}); measuring them")
     return pooled_statistics(patches, band_names)
 
 
-def _fault_of_statistics(stored: Any, patches: Any, band_names: Sequence[str]) -> str:
+def _fault_of_statistics(
+    stored: Any, patches: Any, band_names: Sequence[str], images: Sequence[Path]
+) -> str:
     """Say why stored statistics are not those of these patches; "" if they are."""
     if not isinstance(stored, dict) or not {"band_names", "units", "count", "mean"} <= set(stored):
         return "it holds something else"
@@ -135,7 +175,11 @@ def _fault_of_statistics(stored: Any, patches: Any, band_names: Sequence[str]) -
     if stored["units"] != units:
         return f"it is in {stored['units']}, they are in {units}"
     pixels = math.prod(patches.shape[:3])
-    return "" if stored["count"] == pixels else f"of {stored['count']} pixels, they have {pixels}"
+    if stored["count"] != pixels:
+        return f"of {stored['count']} pixels, they have {pixels}"
+    if images and OF_IMAGES in stored and stored[OF_IMAGES] != file_contents.digest(images):
+        return "they have changed since it was written; statistics.py writes it anew"
+    return ""
 
 
 def _select_bands(statistics: Any, band_names: Sequence[str]) -> Any:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from landuse import choices, files
 from landuse.patches import (
     class_folders,
+    file_contents,
     part_names,
     patch_cache,
     processing_levels,
@@ -83,8 +84,8 @@ def split_is_there(folder: Path, split: splits.Split, settings: Mapping[str, Any
             f"{folder} is there already and was not made by this script (it has no "
             f"{split_marker.FILE}); it is left as it is: choose another folder"
         )
-    if differ := choices.changed(marker.get("settings", {}), settings):
-        told = "; ".join(differ)
+    if others := choices.changed(marker.get("settings", {}), settings):
+        told = "; ".join(others)
         raise ValueError(f"{folder} holds a split with other settings: {told}; {advice}")
     if marker.get("files") != split_marker.digest_of(split):
         raise ValueError(
@@ -93,7 +94,22 @@ def split_is_there(folder: Path, split: splits.Split, settings: Mapping[str, Any
     missing = _count_missing(folder, split_marker.names_in(split))
     if missing:
         raise ValueError(f"{folder}: {missing} images of the split are gone; {advice}")
+    if differ := _images_that_differ(folder, split):
+        raise ValueError(
+            f"{folder} does not hold what the source holds now: {len(differ)} images differ, such "
+            f"as {differ[0]}; {advice}"
+        )
     return True
+
+
+def _images_that_differ(folder: Path, split: splits.Split) -> list[Path]:
+    """Find the images of the source that are not those of the folder any more."""
+    return file_contents.changed(
+        (image, folder / part / name / image.name)
+        for part, classes in split.items()
+        for name, images in classes.items()
+        for image in images
+    )
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -173,14 +189,16 @@ def make_split_folder(
     """Make the folders of a split, whole or not at all.
 
     Images are hard links to their source where that is possible, else copies. Beside them lie
-    `split.json` (the settings) and the list of each part. The same settings again do nothing.
+    `split.json` (the settings) and the list of each part. The same settings and images again do
+    nothing.
 
     Parameters
     ----------
     folder : folder to make; its parent must be there
     split : part -> class name -> images
     settings : what the split was made with; values that JSON holds
-    delete_old : whether to replace an older split, if this function made it
+    delete_old : whether to make it anew in any case, in place of an older split if this function
+        made that
 
     Returns
     -------
@@ -208,13 +226,11 @@ def make_split_folder(
 def _check_there(
     folder: Path, split: splits.Split, settings: Mapping[str, Any], delete_old: bool
 ) -> bool:
-    try:
+    if not delete_old:
         return split_is_there(folder, split, settings)
-    except ValueError:
-        if not delete_old:
-            raise
+    if folder.exists() and not _is_empty(folder):
         _check_may_delete(folder)
-        return False
+    return False
 
 
 def check_split(

@@ -12,6 +12,7 @@ import numpy as np
 from landuse import sensors
 from landuse.patches import (
     band_statistics,
+    file_contents,
     patch_batches,
     split_folders,
     split_identity,
@@ -56,6 +57,25 @@ class Taught:
     repeats: int
 
 
+class ImagesDigest(str):
+    """A digest of names and of contents: "names-contents".
+
+    It equals a digest of the same names alone, which is what older versions kept in a run folder,
+    so that such a run goes on.
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # what is equal to it may be unequal to each other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, str):
+            return NotImplemented
+        return str(other) in (str(self), self.partition("-")[0])
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
 @dataclass(frozen=True)
 class Data:
     """What is trained on and measured with.
@@ -95,12 +115,22 @@ class Data:
         shared = count - count % parallel.count()
         return math.ceil(shared / fitting_batch(batch_size, count))
 
-    def images_digest(self) -> str:
-        """Tell these images from others, by the names of their files."""
-        digest = hashlib.sha256()
+    def images_digest(self) -> "ImagesDigest":
+        """Tell these images from others, by the names and the contents of their files.
+
+        The times of the files do not count: a clone or a plain copy of a split loses them, and a
+        run shall go on where its split was copied to, or was made anew from the same images. So
+        contents are told by all sizes and by the bytes of a sample (`file_contents.digest`).
+
+        Returns
+        -------
+        ImagesDigest
+        """
+        names, contents = hashlib.sha256(), hashlib.sha256()
         for part in (self.train, self.validation):
-            digest.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
-        return digest.hexdigest()[:16]
+            names.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
+            contents.update(file_contents.digest(part.files).encode())
+        return ImagesDigest(f"{names.hexdigest()[:16]}-{contents.hexdigest()[:16]}")
 
     def one_hot_labels(self, part: str) -> np.ndarray:
         """Give the labels of a part, of shape (N, classes), float32."""
@@ -209,7 +239,9 @@ def read_data(
     has_test = split_folders.has_part(path_to_split, "test")
     test = _read_part(listing, "test", band_names, skip_bad)[0] if has_test else None
     _check_batch_size(batch_size, len(train.labels), path_to_split)
-    statistics = band_statistics.training_statistics(path_to_split, train.patches, band_names)
+    statistics = band_statistics.training_statistics(
+        path_to_split, train.patches, band_names, train.files
+    )
     units = statistics["units"]
     if units == "DN" and band_names == list(sensor.true_colour):
         used = ", ".join(band_names)

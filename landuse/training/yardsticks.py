@@ -17,6 +17,7 @@ import numpy as np
 from landuse import files
 from landuse.evaluation import measures, predictions
 from landuse.networks import catalogue, measurements, model_files
+from landuse.patches import file_contents
 from landuse.training import linear_classifiers, training_data
 
 FILE = "yardstick.keras"  # in the run folder of a network
@@ -105,8 +106,8 @@ def _cache(data: training_data.Data) -> Path:
     """Name the file that keeps the yardstick of a split, by its images, classes and bands."""
     images = data.train.files
     split = images[0].parents[2]
-    states = [(image.parent.name, image.name, image.stat().st_size) for image in images]
-    text = json.dumps([VERSION, data.class_names, data.band_names, data.units, states])
+    contents = file_contents.digest(images)
+    text = json.dumps([VERSION, data.class_names, data.band_names, data.units, contents])
     folder = split / ".cache"
     folder.mkdir(exist_ok=True)
     return folder / f"yardstick-{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
