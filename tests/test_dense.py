@@ -295,7 +295,7 @@ def test_mosaics_of_a_network_without_dense_form_are_refused():
     base = keras.Model(inside, vgg_like(inside), name="GoogLeNet")
     features = layers.GlobalAveragePooling2D()(base(pixels))
     model = keras.Model(pixels, layers.Dense(CLASSES)(features))
-    with pytest.raises(ValueError, match="MOSAIC_EPOCHS: GoogLeNet has no dense form.*VGG16"):
+    with pytest.raises(ValueError, match=r"MOSAIC_EPOCHS: GoogLeNet has no dense form.*VGG16"):
         dense.mosaic_model(model)
 
 

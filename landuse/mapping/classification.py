@@ -1,5 +1,6 @@
 """The model made ready for a scene, and what it says of every cell."""
 
+import dataclasses
 import functools
 import importlib.metadata
 from collections.abc import Sequence
@@ -197,8 +198,9 @@ def classify(
         When there is no data where the map was wanted, or the model's record does not know the
         coverage.
     """
-    scene, facts = plan.scene, describe(plan, network, min_probability)
-    if absent:
+    scene, facts, told = plan.scene, describe(plan, network, min_probability), plan.trust
+    if absent:  # what was counted for each class was counted with all of them
+        told = dataclasses.replace(told, precision={}, right_of_said={})
         facts["absent_classes"] = ", ".join(plan.record["class_names"][one] for one in absent)
     set_threshold = prediction_sets.threshold_of(plan.record, coverage) if doubt else None
     result = classify_cells(
@@ -233,10 +235,10 @@ def classify(
         sensing_time=str(scene.sensing_time or ""),
         bounds=geotransforms.extent(scene.geotransform, plan.shape),
         unit=scene.ground.unit if scene.ground is not None else None,
-        facts={**facts, **plan.trust.as_facts()},
+        facts={**facts, **told.as_facts()},
         remarks={"engine_chosen": network.reason},
-        caption=caption(scene.level, scene.sensing_time, {**facts, "model": plan.trust.model}),
-        trust=plan.trust,
+        caption=caption(scene.level, scene.sensing_time, {**facts, "model": told.model}),
+        trust=told,
         chosen_colours=class_colours.chosen_colours(colours, plan.record["class_names"]),
     )
 

@@ -87,7 +87,7 @@ class Run:
         """
         images = data.images_digest()
         processes.agree("the images of the split", images)
-        if self.state.images not in ("", images):
+        if not training_data.same_images(self.state.images, images):
             raise ValueError(
                 f"{self.folder} holds a run with other images: the split has changed since. Give "
                 "another PATH_TO_RUN"

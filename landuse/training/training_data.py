@@ -57,23 +57,18 @@ class Taught:
     repeats: int
 
 
-class ImagesDigest(str):
-    """A digest of names and of contents: "names-contents".
+def same_images(kept: str, images: str) -> bool:
+    """Tell whether a run that kept one digest of its images may go on with those of another.
 
-    It equals a digest of the same names alone, which is what older versions kept in a run folder,
-    so that such a run goes on.
+    Parameters
+    ----------
+    kept : str
+        Of `Data.images_digest`; of its names alone in run folders of before November 2026, "" in
+        those without images yet.
+    images : str
+        "names-contents", of now.
     """
-
-    __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # what is equal to it may be unequal to each other
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, str):
-            return NotImplemented
-        return str(other) in (str(self), self.partition("-")[0])
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+    return kept in ("", images, images.partition("-")[0])
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ class Data:
         shared = count - count % parallel.count()
         return math.ceil(shared / fitting_batch(batch_size, count))
 
-    def images_digest(self) -> "ImagesDigest":
+    def images_digest(self) -> str:
         """Tell these images from others, by the names and the contents of their files.
 
         The times of the files do not count: a clone or a plain copy of a split loses them, and a
@@ -124,13 +119,14 @@ class Data:
 
         Returns
         -------
-        ImagesDigest
+        str
+            "names-contents", for `same_images`.
         """
         names, contents = hashlib.sha256(), hashlib.sha256()
         for part in (self.train, self.validation):
             names.update("\n".join(Path(file).name for file in part.files).encode() + b"\n\n")
             contents.update(file_contents.digest(part.files).encode())
-        return ImagesDigest(f"{names.hexdigest()[:16]}-{contents.hexdigest()[:16]}")
+        return f"{names.hexdigest()[:16]}-{contents.hexdigest()[:16]}"
 
     def one_hot_labels(self, part: str) -> np.ndarray:
         """Give the labels of a part, of shape (N, classes), float32."""
