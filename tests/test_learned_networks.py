@@ -140,7 +140,8 @@ def test_shares_of_the_land_are_not_taken_over(tmp_path, capsys, is_told):
     learned = transfer.learned_network("MobileNet", str(path))
     np.testing.assert_allclose(learned.top["probabilities"][1], bias, atol=1e-6)
     np.testing.assert_array_equal(learned.top["probabilities"][0], kernel)
-    assert "LAND_SHARES of WEIGHTS, a=1, b=9, are taken off" in capsys.readouterr().out
+    build(learned, np.zeros((1, 64, 64, 3)), ("a", "b", "c"))
+    assert "its top is kept, without its LAND_SHARES (a=1, b=9)" in capsys.readouterr().out
 
 
 def test_the_size_that_patches_were_enlarged_to_is_known_of_a_model(tmp_path):

@@ -93,6 +93,22 @@ def test_teachers_that_cannot_teach_are_refused():
         teachers.open_teachers(["eurosat_rgb"], data_of(names, ["B04"]))
 
 
+def test_a_teacher_is_asked_without_its_shares_of_the_land(capsys):
+    from landuse.sample import textures
+
+    names = list(textures.CLASS_NAMES)
+    (teacher,) = teachers.open_teachers(["eurosat_rgb"], data_of(names, ["B04", "B03", "B02"]))
+    shipped_model, record = model_files.load(shipped.find_model("eurosat_rgb"))
+    ours, theirs = (
+        model.get_layer("probabilities").get_weights()[1]
+        for model in (teacher.model, shipped_model)
+    )
+    moved = dict(zip(record["class_names"], theirs - ours, strict=True))
+    assert moved["PermanentCrop"] < -1 and moved["AnnualCrop"] > 0.3
+    assert sum(abs(value) > 1e-6 for value in moved.values()) == 3
+    assert "teacher eurosat_rgb: asked without its LAND_SHARES" in capsys.readouterr().out
+
+
 def test_settings_that_mean_nothing_are_refused(scenes):
     with pytest.raises(ValueError, match="WINDOWS must be 1 or more, not 0"):
         teachers.draw_windows(scenes, MS, "DN", 0, 1)

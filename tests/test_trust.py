@@ -396,8 +396,11 @@ def test_where_the_split_of_the_model_is_not_at_hand_its_images_may_be_among_the
 def test_eurosat_cannot_measure_the_model_that_comes_along(splits):
     path = shipped.find_model("eurosat_rgb")
     found = measured_images.find(model_record(), path, "split_b/validation", None)
-    assert "learned from 21,168 of EuroSAT's RGB patches, so EuroSAT cannot" in found.note
-    assert found.learned
+    assert "RGB patches, and these images are named as those of EuroSAT" in found.note
+    said = "if none of these images is of EuroSAT, though their names suggest so"
+    assert (found.condition, found.learned) == (said, False)
+    found = measured_images.find(model_record(), path, "split_b/validation", "training")
+    assert (found.condition, found.learned) == (said, False)  # a word of the user's tells nothing
     cut = splits / "cut"
     for image in (splits / "split_b" / "validation").glob("*/*.png"):
         place = cut / image.parent.name / f"{image.parent.name}_scene_{image.stem[-1]}_7.png"

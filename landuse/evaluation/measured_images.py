@@ -9,7 +9,14 @@ from typing import Any
 
 from landuse import files
 from landuse.networks import shipped
-from landuse.patches import class_folders, part_names, split_folders, split_identity
+from landuse.patches import (
+    class_folders,
+    part_names,
+    split_folders,
+    split_identity,
+    split_marker,
+)
+from landuse.sample import sample_marker
 
 SETTING = "PATH_TO_SPLIT_DATASETS"  # of a training script, in which a model remembers its split
 UNSEEN = "if the model has not learned from these images"
@@ -87,13 +94,13 @@ def find(
         return MeasuredImages(part_names.folder_of(own, chosen), part or chosen, True, None)
     folder = Path(images)
     name = part or _part_of(folder)
-    learned = name == "training"
+    learned = _part_of(folder) == "training"  # if it is the model's own
     if own is not None and folder.resolve().parent == own.resolve():
         return MeasuredImages(folder, name, True, None, learned=learned)
     split = _split_of(record)
     if not split:
         note = "the model does not tell which images it has learned from"
-        return MeasuredImages(folder, name, None, note, UNSEEN, learned)
+        return MeasuredImages(folder, name, None, note, UNSEEN)
     if part_names.part_of(folder.resolve().name) and _is(folder.resolve().parent, split):
         return MeasuredImages(folder, name, True, None, learned=learned)
     came_along = shipped.name_of(path_to_model)
@@ -104,12 +111,13 @@ def find(
             f"these may be images that the model learned from: its split ({split['name']}) is not "
             "at hand to compare"
         )
-        return MeasuredImages(folder, name, False, note, UNSEEN, learned)
+        return MeasuredImages(folder, name, False, note, UNSEEN)
     note = f"another data set than the one that the model was trained on ({split['name']})"
-    known = _known_images(folder, own)
+    count, known = _known_images(folder, own)
     if known:
         note += f"; {known:,} of its images have the names of training images of the model"
-    return MeasuredImages(folder, name, False, note, UNSEEN if known else None, learned)
+    most = 2 * known > count
+    return MeasuredImages(folder, name, False, note, UNSEEN if known else None, most)
 
 
 def _for_shipped(model: shipped.ShippedModel, folder: Path, name: str) -> MeasuredImages:
@@ -121,15 +129,16 @@ def _for_shipped(model: shipped.ShippedModel, folder: Path, name: str) -> Measur
         for label, images in found.items()
         for image in images
     )
-    if 2 * alike > sum(map(len, found.values())):
-        note = (
-            f"{learned_from}, so {model.data_set} cannot measure it, and these images are named as "
-            f"those of {model.data_set}"
-        )
-        return MeasuredImages(folder, name, False, note, learned=True)
-    note = f"{learned_from}; these images have other names"
+    if sample_marker.is_of_sample(folder) or split_marker.is_of_sample(folder.resolve().parent):
+        return MeasuredImages(folder, name, False, "the built-in sample, which is made")
     condition = f"if none of these images is of {model.data_set}"
-    return MeasuredImages(folder, name, False, note, condition, name == "training")
+    if 2 * alike > sum(map(len, found.values())):
+        note = f"{learned_from}, and these images are named as those of {model.data_set}"
+        return MeasuredImages(
+            folder, name, False, note, f"{condition}, though their names suggest so"
+        )
+    note = f"{learned_from}; these images have other names"
+    return MeasuredImages(folder, name, False, note, condition)
 
 
 def own_split(record: Mapping[str, Any], path_to_model: str | Path) -> Path | None:
@@ -192,11 +201,12 @@ def _part_of(folder: Path) -> str:
     return "training" if part == "train" else part
 
 
-def _known_images(folder: Path, own: Path) -> int:
-    """Count the images whose class and name a training image of the model has, too."""
+def _known_images(folder: Path, own: Path) -> tuple[int, int]:
+    """Count the images, and those whose class and name a training image of the model has, too."""
 
     def names(place: Path) -> set[tuple[str, str]]:
         found = class_folders.find_images(place, least_classes=1)
         return {(name, image.stem) for name, images in found.items() for image in images}
 
-    return len(names(folder) & names(part_names.folder_of(own, "train")))
+    there = names(folder)
+    return len(there), len(there & names(part_names.folder_of(own, "train")))

@@ -73,6 +73,11 @@ class Trust:
         counted = class_name in self.right_of_said
         return right and f"{right}{' ' if counted else ' of '}{self.precision_of}"
 
+    def without(self, absent: Sequence[str]) -> "Trust":
+        """Give what holds for a map that has not these classes: what is of each class does not."""
+        weak = [name for name in self.weak if name not in absent]
+        return replace(self, precision={}, right_of_said={}, weak=weak)
+
     def as_facts(self) -> dict[str, Any]:
         """Return what is kept beside a map, as JSON can hold it."""
         return {

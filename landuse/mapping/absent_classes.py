@@ -36,7 +36,7 @@ def numbers(names: Sequence[str] | None, class_names: Sequence[str]) -> list[int
             f"ABSENT_CLASSES leaves {len(class_names) - len(found)} of {len(class_names)} classes: "
             "a map needs two to choose from"
         )
-    return found
+    return sorted(found)
 
 
 def leave_out(probabilities: np.ndarray, absent: Sequence[int]) -> np.ndarray:
@@ -59,7 +59,8 @@ def leave_out(probabilities: np.ndarray, absent: Sequence[int]) -> np.ndarray:
     """
     left = np.array(probabilities, np.float32)
     left[..., list(absent)] = 0
-    total = left.sum(axis=-1, keepdims=True)
-    equal = np.ones(left.shape[-1], np.float32)
+    total = left.sum(axis=-1, keepdims=True, dtype=np.float64)
+    equal = np.ones(left.shape[-1])
     equal[list(absent)] = 0
-    return np.where(total > 0, left / np.maximum(total, 1e-30), equal / equal.sum())
+    shared = np.where(total > 0, left / np.where(total > 0, total, 1), equal / equal.sum())
+    return shared.astype(np.float32)

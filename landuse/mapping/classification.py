@@ -1,6 +1,5 @@
 """The model made ready for a scene, and what it says of every cell."""
 
-import dataclasses
 import functools
 import importlib.metadata
 from collections.abc import Sequence
@@ -199,8 +198,8 @@ def classify(
         coverage.
     """
     scene, facts, told = plan.scene, describe(plan, network, min_probability), plan.trust
-    if absent:  # what was counted for each class was counted with all of them
-        told = dataclasses.replace(told, precision={}, right_of_said={})
+    if absent:
+        told = told.without([plan.record["class_names"][one] for one in absent])
         facts["absent_classes"] = ", ".join(plan.record["class_names"][one] for one in absent)
     set_threshold = prediction_sets.threshold_of(plan.record, coverage) if doubt else None
     result = classify_cells(
@@ -217,7 +216,7 @@ def classify(
     if result.moved is not None:
         print(
             f"  without {facts['absent_classes']}, which the network had found most probable in "
-            f"{100 * result.moved:.1f} % of the cells"
+            f"{100 * result.moved:.1f} % of the cells classified now"
         )
     uncertain = [map_values.UNCERTAIN] if min_probability > 0 else []
     return land_use_map.LandUseMap(

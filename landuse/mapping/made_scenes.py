@@ -15,6 +15,7 @@ from landuse.rasters import remote_files
 OF_THE_WORK = ("SCHEDULER", "WORKERS", "KEEP_MADE", "CACHE_NETWORK")
 # And those that are told in another way: by the files and by the model's checksum.
 TOLD_OTHERWISE = ("PATH_TO_IMAGE", "PATH_TO_MODEL", "REPLACE", "REMOTE", *OF_THE_WORK)
+LATER = ("ABSENT_CLASSES",)  # came when maps had been made: while off, those are of the same
 KEY = "made_from"
 
 
@@ -36,7 +37,11 @@ def key_of(plan: plans.Plan, constants: Mapping[str, Any]) -> str:
     states = [(path.resolve(), remote_files.state_of(path)) for path in plan.scene.files()]
     return saved_blocks.key_of(
         {
-            "settings": {k: v for k, v in constants.items() if k not in TOLD_OTHERWISE},
+            "settings": {
+                name: value
+                for name, value in constants.items()
+                if name not in TOLD_OTHERWISE and (value or name not in LATER)
+            },
             "model": files.sha256(plan.path_to_model),
             "files": [(str(path), *state) for path, state in states],
         }

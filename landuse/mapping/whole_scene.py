@@ -197,7 +197,13 @@ def classify_scene(
                 classified += len(probabilities)
                 probabilities = absent_classes.leave_out(probabilities, absent)
             values = _values(
-                probabilities, data.chosen, class_count, min_probability, layout, set_threshold
+                probabilities,
+                data.chosen,
+                class_count,
+                min_probability,
+                layout,
+                set_threshold,
+                absent,
             )
             saved.save(index, blocks[index], values)
             reported = len(probabilities) if method == "windows" else 0
@@ -271,6 +277,7 @@ def _values(
     min_probability: float,
     layout: dict[str, tuple[tuple[int, ...], str, float]],
     set_threshold: float | None,
+    absent: Sequence[int],
 ) -> dict[str, np.ndarray]:
     """Values of a block's arrays from the probabilities of its chosen cells."""
     values = {
@@ -293,7 +300,8 @@ def _values(
         values["all_probabilities"][:, chosen] = _as_type(probabilities.T, layout["probability"][1])
     if "doubt" in values:
         dtype = layout["probability"][1]
-        values["doubt"][:, chosen] = doubt_bands.bands(probabilities, dtype, set_threshold)
+        present = np.delete(probabilities, list(absent), axis=1)
+        values["doubt"][:, chosen] = doubt_bands.bands(present, dtype, set_threshold)
     return values
 
 

@@ -101,7 +101,8 @@ def shift_of_record(record: Mapping[str, Any]) -> np.ndarray:
     """Give what `shift_model` added to the logits of a trained model; zeros where nothing was.
 
     Models of before November 2026 do not say it: for them it is found anew, by the shares of the
-    images that measured them, which were drawn class by class as those of the training were.
+    images that measured them, which a random split draws class by class as those of the training.
+    Where that cannot be, a warning is printed.
 
     Parameters
     ----------
@@ -116,7 +117,10 @@ def shift_of_record(record: Mapping[str, Any]) -> np.ndarray:
     if "added_to_logits" in results:
         return np.asarray(results["added_to_logits"], np.float64)
     shares, measured = results.get("land_shares"), results.get("per_class", {})
-    if not shares or any(not measured.get(name, {}).get("images") for name in shares):
+    if not shares:
+        return np.zeros(len(names))
+    if any(not measured.get(name, {}).get("images") for name in shares):
+        print("warning: the LAND_SHARES of a model stay: its record does not say what they added")
         return np.zeros(len(names))
     counts = np.array([measured.get(name, {}).get("images", 0) for name in names])
     return shift_of_logits(shares, counts, names)

@@ -43,6 +43,8 @@ class LearnedNetwork:
         Weights of the top.
     input_size : int
         Pixels along a side of the pictures that it learned on.
+    land_shares : mapping of str to float
+        LAND_SHARES of its training, which are not in the top.
     """
 
     base: keras.Model
@@ -52,6 +54,7 @@ class LearnedNetwork:
     class_names: tuple[str, ...] = ()
     top: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
     input_size: int = sensors.PATCH_SIZE
+    land_shares: Mapping[str, float] = field(default_factory=dict)
 
     def features(self, pixels: Any) -> Any:
         """Give the features of pixels with the bands and units that it takes."""
@@ -164,12 +167,10 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
     for layer in trained.layers:
         if layer.weights:
             base.get_layer(layer.name).set_weights(layer.get_weights())
-    shift = priors.shift_of_record(record)
+    shift, shares = priors.shift_of_record(record), {}
     if shift.any():
         priors.shift_model(model, -shift)
-        shares = record["results"]["land_shares"].items()
-        told = ", ".join(f"{name}={share:g}" for name, share in shares)
-        print(f"LAND_SHARES of WEIGHTS, {told}, are taken off; set them again where they hold")
+        shares = record["results"]["land_shares"]
     of_use = (keras.layers.Resizing, views.MirroredViews)
     before = [layer for layer in model.layers[1:place] if not isinstance(layer, of_use)]
     return LearnedNetwork(
@@ -180,6 +181,7 @@ def _without_top(model: "keras.Model", record: dict[str, Any]) -> "LearnedNetwor
         tuple(record["class_names"]),
         {layer.name: layer.get_weights() for layer in model.layers[place + 1 :] if layer.weights},
         record.get("results", {}).get("size_in_training", views.picture_size(model)),
+        shares,
     )
 
 
@@ -316,7 +318,9 @@ def keep_top(model: keras.Model, learned: LearnedNetwork, class_names: Sequence[
             "the classes are those of WEIGHTS, but its top was of another kind: a new one is made"
         )
         return
-    print("the classes are those of WEIGHTS: its top is kept")
+    shares = ", ".join(f"{name}={share:g}" for name, share in learned.land_shares.items())
+    without = f", without its LAND_SHARES ({shares}), which this training does not take over"
+    print(f"the classes are those of WEIGHTS: its top is kept{without if shares else ''}")
     for name, weights in learned.top.items():
         model.get_layer(name).set_weights(weights)
 

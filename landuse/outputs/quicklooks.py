@@ -136,7 +136,12 @@ def _draw_legend(
 def _legend_note(land_use: land_use_map.LandUseMap) -> str:
     """Return the small print: what was not found, how much is nodata, the caption, how right."""
     areas = land_use.areas
-    absent = [area.class_name for area in areas[:-1] if area.pixels == 0]
+    left_out = str(land_use.facts.get("absent_classes", "")).split(", ")
+    absent = [
+        area.class_name
+        for area in areas[:-1]
+        if area.pixels == 0 and area.class_name not in left_out
+    ]
     parts = ["Shares of the classified area."]
     if absent:
         more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from landuse import sensors
 from landuse.evaluation import predictions
-from landuse.networks import model_files, shipped
+from landuse.networks import model_files, priors, shipped
 from landuse.scenes import opening, plausibility, scene_reader
 from landuse.training import training_data
 
@@ -79,9 +79,15 @@ def _open_teacher(name: str, data: training_data.Data) -> Teacher:
         )
     if (record["units"], data.units) == ("DN", "rgb8"):
         raise ValueError(f"TEACHERS: {name} needs DN, and the patches are 8-bit pictures")
+    model, shift = model_files.load(path)[0], priors.shift_of_record(record)
+    if shift.any():
+        priors.shift_model(model, -shift)
+        print(
+            f"teacher {name}: asked without its LAND_SHARES; those of this training come at its end"
+        )
     return Teacher(
         name,
-        model_files.load(path)[0],
+        model,
         [data.band_names.index(band) for band in record["band_names"]],
         [record["class_names"].index(label) for label in data.class_names],
         record,
