@@ -77,7 +77,7 @@ def main() -> None:
     check_classes(images, record["class_names"], measured.folder, path_to_model)
     print(f"model: {path_to_model}\nimages: {measured.describe()}", flush=True)
     part = measured.part
-    if CALIBRATE and measured.learned:
+    if CALIBRATE and (measured.learned or part == "training"):
         raise ValueError(
             "CALIBRATE needs images that the model did not learn from, as those of the validation "
             f"part; {measured.folder} are training images"

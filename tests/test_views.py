@@ -176,12 +176,14 @@ def test_legend_note_says_what_is_missing():
         land_use_map.Area("B", 0, 0.0, 0.0, 0.0),
         land_use_map.Area("nodata", 1, 1.0, None, 0.25),
     ]
-    made = SimpleNamespace(areas=areas, caption="By hand.", trust=None)
+    made = SimpleNamespace(areas=areas, caption="By hand.", trust=None, facts={})
     made.share_text = lambda percent: f"{percent:.1f} %"
     assert quicklooks._legend_note(made) == (
         "Shares of the classified area.  Not found: B.  "
         "No data (light grey): 25.0 % of the scene.  By hand."
     )
+    made.facts = {"absent_classes": "B"}  # it was not looked for
+    assert "Not found" not in quicklooks._legend_note(made)
 
 
 def test_scene_of_another_type_is_refused(tmp_path, labels):
