@@ -74,7 +74,9 @@ class Run:
 
     def kill_after(self, seconds: float) -> bool:
         """Kill it so long after its share was reached; False if it had ended by then."""
-        self.process.join(seconds)
+        end = time.monotonic() + seconds
+        while self.process.is_alive() and time.monotonic() < end:
+            time.sleep(0.001)  # `join` takes a process that became another for ended, and waits
         if not self.process.is_alive():
             return False
         self.process.kill()
