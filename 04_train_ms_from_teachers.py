@@ -104,11 +104,6 @@ def main() -> None:
         if run.is_finished():
             return
         least = 1  # of labelled patches: windows fill the batches
-        # 1. The network without its top, with what it learned on other images
-        learned = transfer.learned_network(network, WEIGHTS)
-        input_size = INPUT_SIZE or learned.input_size
-        limits.check_size_in_use(SIZE_IN_USE, input_size)
-
         data = training_data.read_data(PATH_TO_SPLIT_DATASETS, BANDS, least, SKIP_BAD_PATCHES)
         run.describe(data, network, WEIGHTS)
         shares = priors.land_shares(LAND_SHARES, data.class_names)
@@ -124,6 +119,11 @@ def main() -> None:
                 batch_size=BATCH_SIZE,
                 seed=SEED,
             )
+
+        # 1. The network without its top, with what it learned on other images
+        learned = transfer.learned_network(network, WEIGHTS)
+        input_size = INPUT_SIZE or learned.input_size
+        limits.check_size_in_use(SIZE_IN_USE, input_size)
 
         # 2. A new top, or that of WEIGHTS if it has the same classes; before the network, the bands
         # are mixed to those that it knows
