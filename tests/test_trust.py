@@ -1,6 +1,7 @@
 """What travels with a map: which model made it, how right that is, what speaks against it."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from skimage import io
 
 from landuse.evaluation import map_trust, measured_images, measures, reports, trust, verdicts
-from landuse.networks import shipped
+from landuse.networks import model_files, shipped
 from landuse.outputs import (
     area_tables,
     geotiffs,
@@ -478,3 +479,11 @@ def test_a_check_stands_in_place_of_the_model():
     assert (told.weak, told.digits()) == (["River"], 1)
     assert told.precision == {"Forest": 0.95, "River": 0.5}
     assert told.right_in_what("River") == "50 % of labelled points"
+
+
+def test_what_was_counted_of_each_class_does_not_hold_without_one():
+    told = trust.of_model(model_files.read_record(shipped.find_model("eurosat_rgb")), "eurosat_rgb")
+    told = dataclasses.replace(told, right_of_said={"River": (13, 15)}, precision={"River": 0.87})
+    left = dataclasses.replace(told, weak=["PermanentCrop", "Pasture"]).without(["PermanentCrop"])
+    assert (left.weak, left.right_in("River"), left.precision) == (["Pasture"], "", {})
+    assert left.accuracy == told.accuracy and left.cautions == told.cautions

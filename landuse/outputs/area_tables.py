@@ -29,7 +29,8 @@ def write_areas(path: str | Path, land_use: land_use_map.LandUseMap) -> None:
     warnings: list[str] = []
     if trust is not None:
         unit_of_share = "" if trust.right_of_said else "% of "
-        head.append(f"right of those called so, {unit_of_share}{trust.precision_of}")
+        of = f", {unit_of_share}{trust.precision_of}" if trust.precision else ""  # else it is empty
+        head.append(f"right of those called so{of}")
         warnings = ["; ".join(trust.warnings)] if trust.warnings else []
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
